@@ -1,0 +1,154 @@
+# loiter. `make help` lists the targets; README.md says what they are for.
+#
+# Everything built lands in build/. Packages are installed by scripts/install-packages, by name.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+CXX ?= g++
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool /usr/local/sbin/bpftool) bpftool)
+LLVM_STRIP ?= llvm-strip
+
+B := build
+UNAME_M := $(shell uname -m)
+BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(UNAME_M)))
+MULTIARCH := $(shell $(CXX) -print-multiarch 2>/dev/null)
+
+BASE_PACKAGES := spdlog
+DAEMON_PACKAGES := libbpf libmicrohttpd libcap-ng libseccomp
+CLI_PACKAGES := libcurl ncursesw
+TEST_PACKAGES := gtest gmock
+pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
+pkg_libs = $(shell pkg-config --libs $(1) 2>/dev/null)
+
+CPPFLAGS += -I. -I$(B)/bpf -D_GNU_SOURCE
+CXXFLAGS ?= -O2 -g
+ALL_CXXFLAGS := -std=c++20 -Wall -Wextra -Werror -fstack-protector-strong -D_FORTIFY_SOURCE=2 -pthread \
+                $(call pkg_cflags,$(BASE_PACKAGES) $(DAEMON_PACKAGES) $(CLI_PACKAGES) $(TEST_PACKAGES)) $(CXXFLAGS)
+LDFLAGS += -pthread -Wl,--as-needed -Wl,-z,relro,-z,now
+# BPF_PROG() leaves `ctx` unused, and each architecture leaves what it does not need.
+BPF_CFLAGS := -g -O2 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werror -Wno-unused-parameter \
+              -Ibpf -I/usr/include/$(MULTIARCH)
+
+BASE_SRC := $(wildcard daemon/base/*.cpp)
+DAEMON_SRC := $(filter-out daemon/main.cpp $(BASE_SRC),$(wildcard daemon/*.cpp daemon/*/*.cpp))
+CLI_SRC := $(filter-out cli/main.cpp,$(wildcard cli/*.cpp cli/*/*.cpp))
+UNIT_SRC := $(wildcard tests/unit/*.cpp)
+LIVE_SRC := $(wildcard tests/live/*.cpp)
+TESTLIB_SRC := $(wildcard tests/lib/*.cpp)
+WORKLOAD_SRC := $(wildcard tests/workloads/*.cpp)
+BENCH_SRC := $(wildcard tests/bench/*.cpp)
+objects = $(patsubst %.cpp,$(B)/obj/%.o,$(1))
+
+BPF_SRC := $(wildcard bpf/*.bpf.c)
+BENCH_BPF_SRC := $(wildcard tests/bench/*.bpf.c)
+SKELETONS := $(patsubst %.bpf.c,$(B)/bpf/%.skel.h,$(notdir $(BPF_SRC)))
+BENCH_SKELETONS := $(patsubst %.bpf.c,$(B)/bpf/%.skel.h,$(notdir $(BENCH_BPF_SRC)))
+
+BASE_LIBS = $(call pkg_libs,$(BASE_PACKAGES))
+DAEMON_LIBS = $(call pkg_libs,$(DAEMON_PACKAGES))
+CLI_LIBS = $(call pkg_libs,$(CLI_PACKAGES))
+TEST_LIBS = $(call pkg_libs,$(TEST_PACKAGES))
+TEST_MAIN_LIBS = $(call pkg_libs,gtest_main)
+
+WORKLOADS := $(patsubst tests/workloads/%.cpp,$(B)/tests/workloads/%,$(WORKLOAD_SRC))
+TEST_BINARIES := $(B)/tests/unit_tests $(B)/tests/live_tests
+BENCH_BINARIES := $(if $(BENCH_SRC),$(B)/tests/bench/bench)
+
+.PHONY: all tests benches run test test-all bench lint install clean help
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SUFFIXES:
+
+all: $(B)/loiterd $(B)/loiter
+tests: all $(TEST_BINARIES) $(WORKLOADS)
+benches: tests $(BENCH_BINARIES)
+
+# --- BPF: object, stripped of DWARF (its BTF stays), and skeleton ---------------------------------
+
+define bpf_rules
+$(B)/bpf/%.bpf.o: $(1)/%.bpf.c
+	@mkdir -p $$(@D)
+	$$(CLANG) $$(BPF_CFLAGS) -MMD -MP -MT $$@ -MF $$(@:.o=.d) -c $$< -o $$@
+	@$$(LLVM_STRIP) -g $$@
+endef
+$(eval $(call bpf_rules,bpf))
+$(eval $(call bpf_rules,tests/bench))
+
+$(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
+	{ echo '// NOLINTBEGIN: bpftool made it'; $(BPFTOOL) gen skeleton $< name $*_bpf && echo '// NOLINTEND'; } > $@
+
+# --- C++ -------------------------------------------------------------------------------------------
+
+$(B)/obj/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(CPPFLAGS) $(ALL_CXXFLAGS) -MMD -MP -c $< -o $@
+
+$(call objects,$(DAEMON_SRC) daemon/main.cpp $(UNIT_SRC) $(LIVE_SRC)): | $(SKELETONS)
+$(call objects,$(BENCH_SRC)): | $(SKELETONS) $(BENCH_SKELETONS)
+
+link = @mkdir -p $(@D) && echo "link $@" && $(CXX) $(LDFLAGS) $(filter %.o,$^) -o $@
+
+$(B)/loiterd: $(call objects,daemon/main.cpp $(DAEMON_SRC) $(BASE_SRC))
+	$(link) $(DAEMON_LIBS) $(BASE_LIBS)
+
+$(B)/loiter: $(call objects,cli/main.cpp $(CLI_SRC) $(BASE_SRC))
+	$(link) $(CLI_LIBS) $(BASE_LIBS)
+
+$(B)/tests/unit_tests: $(call objects,$(UNIT_SRC) $(TESTLIB_SRC) $(DAEMON_SRC) $(CLI_SRC) $(BASE_SRC))
+	$(link) $(DAEMON_LIBS) $(CLI_LIBS) $(BASE_LIBS) $(TEST_LIBS) $(TEST_MAIN_LIBS)
+
+$(B)/tests/live_tests: $(call objects,$(LIVE_SRC) $(TESTLIB_SRC) $(BASE_SRC))
+	$(link) $(DAEMON_LIBS) $(BASE_LIBS) $(TEST_LIBS)
+
+$(B)/tests/workloads/%: $(B)/obj/tests/workloads/%.o
+	$(link)
+
+$(B)/tests/bench/bench: $(call objects,$(BENCH_SRC) $(TESTLIB_SRC) $(DAEMON_SRC) $(BASE_SRC))
+	$(link) $(DAEMON_LIBS) $(BASE_LIBS) $(TEST_LIBS) -lbenchmark
+
+# --- what people call ------------------------------------------------------------------------------
+
+AS_INVOKER := scripts/as-invoker
+
+run:
+	@scripts/install-packages build
+	@+$(AS_INVOKER) $(MAKE) --no-print-directory -j$$(nproc) all
+	@$(B)/loiter top
+
+test:
+	@scripts/install-packages build test
+	@+$(AS_INVOKER) $(MAKE) --no-print-directory -j$$(nproc) tests
+	@scripts/run-tests
+
+test-all:
+	@scripts/install-packages build test
+	@+$(AS_INVOKER) $(MAKE) --no-print-directory -j$$(nproc) tests
+	@scripts/run-tests --all
+
+bench:
+	@scripts/install-packages build test bench
+	@+$(AS_INVOKER) $(MAKE) --no-print-directory -j$$(nproc) benches
+	@scripts/run-bench $(if $(CHECK),--check)
+
+lint:
+	@scripts/install-packages build lint
+	@+$(AS_INVOKER) $(MAKE) --no-print-directory -j$$(nproc) $(SKELETONS)
+	@$(AS_INVOKER) scripts/lint
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin
+	install -m 0755 $(B)/loiter $(DESTDIR)$(PREFIX)/bin/loiter
+	install -m 0755 $(B)/loiterd $(DESTDIR)$(PREFIX)/sbin/loiterd
+
+clean:
+	rm -rf $(B)
+
+help:
+	@echo "sudo make run       install what it needs, build, open loiter top"
+	@echo "sudo make test      install, build, pass the tests; test-all: also those that take long"
+	@echo "make                build build/loiter and build/loiterd; tests, benches: their programs"
+	@echo "sudo make bench     measure; CHECK=1: exit 1 where a goal is missed"
+	@echo "make lint install clean    install takes PREFIX= and DESTDIR="
+
+-include $(shell [ -d $(B) ] && find $(B) -name '*.d')
