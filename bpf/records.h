@@ -1,0 +1,180 @@
+/*
+ * What the kernel side hands to the user side: the one contract between them.
+ *
+ * Plain C, included by the BPF programs and by the daemon. Fixed-width types, explicit padding, and a
+ * static_assert on each size, so that both sides agree whatever compiles them. All times are
+ * nanoseconds; `boot` is CLOCK_BOOTTIME, `mono` is CLOCK_MONOTONIC, `clock` and `clock_task` are the
+ * scheduler's own (see DESIGN.md section 2).
+ */
+#ifndef LOITER_BPF_RECORDS_H
+#define LOITER_BPF_RECORDS_H
+
+#ifndef __BPF__
+#include <assert.h>
+#include <linux/types.h>
+#endif
+
+#ifdef __cplusplus
+#define LOITER_STATIC_ASSERT static_assert
+#else
+#define LOITER_STATIC_ASSERT _Static_assert
+#endif
+
+enum {
+  LOITER_COMM_LEN = 16,      /* TASK_COMM_LEN: 15 bytes and a NUL */
+  LOITER_FILENAME_LEN = 256, /* an exec'd path longer than this is cut */
+  LOITER_SYSCALL_ARGS = 6,
+  LOITER_SAVED_REGS = 10, /* x86-64 uses 5 (rbx r12-r15), arm64 10 (x19-x28) */
+};
+
+/* Names a thread for ever. The exec id tells a thread from what it was before an exec. */
+struct loiter_task_id {
+  __u32 tid;  /* in the initial pid namespace */
+  __u32 tgid; /* likewise: the process */
+  __u64 start_boot_ns;
+  __u32 exec_id;
+  __u32 pad;
+};
+LOITER_STATIC_ASSERT(sizeof(struct loiter_task_id) == 24, "contract");
+
+/* --- the event plane: records of the ring buffer ------------------------------------------------ */
+
+enum loiter_event_type {
+  LOITER_EVENT_BIRTH = 1,
+  LOITER_EVENT_EXEC = 2,
+  LOITER_EVENT_EXIT = 3,
+  LOITER_EVENT_RENAME = 4,
+};
+
+struct loiter_event {
+  __u32 type; /* enum loiter_event_type */
+  __u32 pad;
+  __u64 boot_ns; /* when it happened */
+  struct loiter_task_id task;
+};
+LOITER_STATIC_ASSERT(sizeof(struct loiter_event) == 40, "contract");
+
+/* A thread or process was made; `event.task` is the new one. Taken in its creator. */
+struct loiter_birth {
+  struct loiter_event event;
+  struct loiter_task_id creator;
+  __u64 clone_flags;
+  __u32 parent_tgid; /* the process it is a child of: not the creator's with CLONE_PARENT */
+  __u32 task_flags;  /* PF_* */
+  char comm[LOITER_COMM_LEN];
+};
+LOITER_STATIC_ASSERT(sizeof(struct loiter_birth) == 96, "contract");
+
+/*
+ * A program was executed. `event.task` is what the thread is now: it has the tgid as its tid and the
+ * start time of the leader; `old_tid` is what it was called before. Its siblings are gone, each with an
+ * exit record of its own.
+ */
+struct loiter_exec {
+  struct loiter_event event;
+  __u32 old_tid;
+  __u32 filename_len; /* bytes that follow, without the NUL; LOITER_FILENAME_LEN - 1: may be cut */
+  char comm[LOITER_COMM_LEN];
+  char filename[LOITER_FILENAME_LEN]; /* only filename_len + 1 bytes of it are sent */
+};
+LOITER_STATIC_ASSERT(sizeof(struct loiter_exec) == 64 + LOITER_FILENAME_LEN, "contract");
+
+struct loiter_exit {
+  struct loiter_event event;
+  __u64 cpu_ns;
+  __u32 exit_code; /* as wait4 would tell it */
+  __u32 pad;
+};
+LOITER_STATIC_ASSERT(sizeof(struct loiter_exit) == 56, "contract");
+
+struct loiter_rename {
+  struct loiter_event event;
+  char comm[LOITER_COMM_LEN]; /* the new name: bytes, of any encoding */
+};
+LOITER_STATIC_ASSERT(sizeof(struct loiter_rename) == 56, "contract");
+
+/* --- the census: what the task iterator writes -------------------------------------------------- */
+
+/* The readings of one CPU's scheduler clocks belong together: their difference is what counts. */
+struct loiter_rq_clock {
+  __u64 clock;      /* rq->clock: the scheduler clock at its last update */
+  __u64 clock_task; /* rq->clock_task: the same less IRQ and steal time so far */
+};
+
+enum { LOITER_CENSUS_MAGIC = 0x4c4f4954 }; /* "LOIT" */
+
+/* Opens and closes a pass. A pass without the closing one is not complete. */
+struct loiter_census_mark {
+  __u32 magic;
+  __u32 cpu; /* the reader's own */
+  __u64 mono_ns;
+  __u64 boot_ns;
+  struct loiter_rq_clock reader; /* of that CPU; 0 where this kernel has no cfs_rq->rq */
+};
+LOITER_STATIC_ASSERT(sizeof(struct loiter_census_mark) == 40, "contract");
+
+/* User registers of a thread in the kernel, in a layout that fits every architecture. */
+struct loiter_regs {
+  __u64 ip;
+  __u64 sp;
+  __u64 fp;                        /* rbp, x29 */
+  __u64 lr;                        /* x30; 0 on x86-64 */
+  __s64 syscall;                   /* number; -1: not in one */
+  __u64 args[LOITER_SYSCALL_ARGS]; /* as the kernel took them */
+  __u64 saved[LOITER_SAVED_REGS];
+};
+LOITER_STATIC_ASSERT(sizeof(struct loiter_regs) == 168, "contract");
+
+enum loiter_thread_marks {
+  LOITER_MARK_ON_CPU = 1,       /* running on a CPU at this moment */
+  LOITER_MARK_ON_RQ = 2,        /* on a run queue: running, runnable, or about to sleep */
+  LOITER_MARK_DELAYED = 4,      /* still queued, but asleep: delayed dequeue, Linux 6.12 and later */
+  LOITER_MARK_REGS = 8,         /* `regs` holds something */
+  LOITER_MARK_COMPAT = 16,      /* the syscall number is of the 32-bit table */
+  LOITER_MARK_USER_WORKER = 32, /* io_uring or vhost worker: never was in user mode */
+  LOITER_MARK_MOVED = 64        /* it came off a CPU while it was read: the fields may not belong together */
+};
+
+struct loiter_thread {
+  struct loiter_task_id id; /* exec_id: of a leader; 0 for other threads, whose it is as well */
+  __u32 task_flags;         /* PF_* */
+  __u32 state;              /* task->__state */
+  __u32 exit_state;
+  __u32 marks;       /* enum loiter_thread_marks */
+  __u32 cpu;         /* the one it ran on last: exec_start is of that CPU's clock */
+  __u32 parent_tgid; /* of a leader; 0 for other threads */
+  __u32 uid;         /* likewise */
+  __u32 pad;
+  __u64 voluntary_switches;
+  __u64 involuntary_switches;
+  __u64 cpu_ns;
+  __u64 exec_start;          /* clock_task of `cpu` when it last ran; 0: unknown */
+  struct loiter_rq_clock rq; /* of a few threads of each CPU; 0 elsewhere */
+  __u64 tls_base;            /* fs base, tpidr_el0; 0 in a pass that did not ask for it */
+  __u64 cgroup_id;           /* likewise */
+  char comm[LOITER_COMM_LEN];
+  struct loiter_regs regs;
+};
+LOITER_STATIC_ASSERT(sizeof(struct loiter_thread) == 304, "contract");
+
+/* --- losses: what the kernel side could not do, by cause, in a per-CPU array -------------------- */
+
+/* X(name, the word in the API, what it means to a person) */
+#define LOITER_LOSSES(X)                                                               \
+  X(RING_BIRTH, "ring_full_birth", "thread births dropped: the ring buffer was full")  \
+  X(RING_EXEC, "ring_full_exec", "execs dropped: the ring buffer was full")            \
+  X(RING_EXIT, "ring_full_exit", "thread ends dropped: the ring buffer was full")      \
+  X(RING_RENAME, "ring_full_rename", "renames dropped: the ring buffer was full")      \
+  X(READ_FILENAME, "read_filename", "exec path could not be read")                     \
+  X(READ_NAME, "read_name", "thread name could not be read")                           \
+  X(READ_REGS, "read_registers", "registers of a thread could not be had in a census") \
+  X(READ_CGROUP, "read_cgroup", "cgroup of a thread could not be had in a census")
+
+enum loiter_loss {
+#define LOITER_LOSS_ENUM(name, word, text) LOITER_LOSS_##name,
+  LOITER_LOSSES(LOITER_LOSS_ENUM)
+#undef LOITER_LOSS_ENUM
+      LOITER_LOSS_COUNT
+};
+
+#endif
