@@ -1,0 +1,176 @@
+#include "daemon/collector.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/base/clock.h"
+
+namespace loiter {
+namespace {
+
+// How often the ring is emptied: at 20,000 births and ends a second, 4 MB of records, a ring of 2 MiB fills
+// in half a second; a wakeup costs some 10 us, so 20 a second are nothing.
+constexpr uint64_t kDrainNs = 50'000'000;
+
+// Censuses that clients ask for are no closer together than this.
+constexpr uint64_t kMinGapNs = 100'000'000;
+
+// A pass that fails is counted and made good by the next one; the first has none before it.
+constexpr int kFirstTries = 3;
+
+constexpr uint64_t kLossLogNs = 60'000'000'000;
+
+}  // namespace
+
+Collector::Collector(const DaemonOptions& options, Board& board, EventHub& hub)
+    : options_(options),
+      board_(board),
+      hub_(hub),
+      model_({options.max_threads, options.max_ended, options.keep_ended_ns},
+             [procfs = Procfs()](uint32_t pid, uint64_t start) { return procfs.details(pid, start); }),
+      request_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      wall_(WallClock::now()) {}
+
+Result<std::unique_ptr<Collector>> Collector::open(const DaemonOptions& options, Board& board,
+                                                   EventHub& hub) {
+  std::unique_ptr<Collector> collector(new Collector(options, board, hub));
+  auto events = EventReader::open({options.ring_size, options.tracepoints, options.kernel_threads});
+  if (!events) return events.error();
+  collector->events_ = std::move(*events);
+  auto census = CensusReader::open({.kernel_threads = options.kernel_threads});
+  if (!census) return census.error();
+  collector->census_reader_ = std::move(*census);
+  return collector;
+}
+
+Status Collector::start(EventLoop& loop, std::shared_ptr<DaemonFacts> facts,
+                        std::function<void()> published) {
+  facts_ = std::move(facts);
+  published_ = std::move(published);
+  Status read = census_reader_->read(census_);  // also tells what this kernel gives
+  for (int tries = 1; !read && tries < kFirstTries; ++tries) {
+    spdlog::warn("{}; trying again", read.error().message);
+    read = census_reader_->read(census_);
+  }
+  if (!read) return read;
+  // Gives the model threads to apply events to: those that come while the next pass goes on count already.
+  drain();
+  model_.reconcile(census_);
+  facts_->maps = events_->maps();
+  for (BpfMapSize& map : census_reader_->maps()) facts_->maps.push_back(std::move(map));
+  facts_->features = probe_features(events_->uses_btf(), census_.begin.reader.clock != 0);
+  loop.add(drain_timer_.fd(), [this] { on_drain_timer(); });
+  loop.add(census_timer_.fd(), [this] { on_census_due(); });
+  loop.add(request_timer_.fd(), [this] {
+    request_timer_.acknowledge();
+    take_census();
+  });
+  loop.add(request_fd_.get(), [this] { on_request(); });
+  take_census();
+  drain_timer_.every(kDrainNs);
+  census_timer_.every(options_.interval_ns);
+  return ok();
+}
+
+void Collector::request_census() {
+  uint64_t one = 1;
+  [[maybe_unused]] ssize_t size = write(request_fd_.get(), &one, sizeof(one));
+}
+
+void Collector::on_request() {
+  uint64_t count = 0;
+  [[maybe_unused]] ssize_t size = read(request_fd_.get(), &count, sizeof(count));
+  uint64_t since = monotonic_now_ns() - last_begin_mono_ns_;
+  if (since >= kMinGapNs)
+    take_census();
+  else
+    request_timer_.once(kMinGapNs - since);
+}
+
+void Collector::on_drain_timer() {
+  drain_timer_.acknowledge();
+  drain();
+}
+
+void Collector::on_census_due() {
+  census_timer_.acknowledge();
+  take_census();
+}
+
+void Collector::drain() {
+  batch_.clear();
+  events_->drain(batch_);
+  // CPUs race for places in the ring; the model wants causes before effects.
+  std::stable_sort(batch_.begin(), batch_.end(),
+                   [](const Event& a, const Event& b) { return a.boot_ns < b.boot_ns; });
+  std::string old_name;
+  for (Event& event : batch_) {
+    model_.apply(event, old_name);
+    hub_.push(event, old_name, wall_);
+  }
+  if (!batch_.empty()) hub_.flush();
+}
+
+void Collector::take_census() {
+  uint64_t cpu_before = thread_cpu_now_ns();
+  uint64_t begin = monotonic_now_ns();
+  last_begin_mono_ns_ = begin;
+  if (Status read = census_reader_->read(census_); !read) {
+    ++cost_.failed;
+    spdlog::error("{}", read.error().message);
+    if (published_) published_();  // who waits for a census is told that none came
+    return;
+  }
+  cost_.read_ns = monotonic_now_ns() - begin;
+  ++cost_.passes;
+  drain();  // before the model is set right: what the events tell is not counted as a repair
+  model_.reconcile(census_);
+  wall_.follow();
+  auto picture = std::make_shared<Picture>();
+  picture->facts = facts_;
+  auto snapshot = model_.publish(wall_);
+  picture->losses = count_losses(*snapshot);
+  picture->snapshot = std::move(snapshot);
+  cost_.publish_ns = monotonic_now_ns() - begin;
+  cost_.cpu_ns = thread_cpu_now_ns() - cpu_before;
+  picture->cost = cost_;
+  board_.publish(std::move(picture));
+  if (published_) published_();
+}
+
+// All losses of all planes by cause.
+std::vector<LossCount> Collector::count_losses(const Snapshot& snapshot) {
+  std::vector<LossCount> losses = events_->losses();
+  for (const LossCount& more : census_reader_->losses()) {
+    auto same = std::find_if(losses.begin(), losses.end(),
+                             [&](const LossCount& loss) { return loss.cause == more.cause; });
+    if (same != losses.end()) same->count += more.count;
+  }
+  losses.push_back({"census_failed", "censuses that could not be read to their end", cost_.failed});
+  losses.push_back({"threads_over_limit", "live threads of the last census beyond --max-threads",
+                    snapshot.threads_over_limit});
+  tell_losses(losses);
+  return losses;
+}
+
+// Each loss that grew: a line in the event stream at once, one in the log at most once a minute.
+void Collector::tell_losses(const std::vector<LossCount>& losses) {
+  uint64_t now = monotonic_now_ns();
+  for (const LossCount& loss : losses) {
+    ToldLoss& told = told_losses_[loss.cause];
+    if (loss.count > told.streamed) hub_.push_lost(loss.count - told.streamed, loss.cause, wall_);
+    told.streamed = loss.count;
+    if (loss.count <= told.logged || (told.logged_mono_ns && now - told.logged_mono_ns < kLossLogNs))
+      continue;
+    spdlog::warn("lost {} more: {} ({})", loss.count - told.logged, loss.detail, loss.cause);
+    told.logged = loss.count;
+    told.logged_mono_ns = now;
+  }
+  hub_.flush();
+}
+
+}  // namespace loiter

@@ -1,0 +1,133 @@
+// loiterd: wires the parts together and runs until it is told to end.
+#include <signal.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <iostream>
+#include <memory>
+#include <optional>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/event_loop.h"
+#include "daemon/base/version.h"
+#include "daemon/collector.h"
+#include "daemon/control.h"
+#include "daemon/options.h"
+#include "daemon/privileges.h"
+#include "daemon/sensors/bpf.h"
+#include "daemon/sensors/features.h"
+#include "daemon/serve/api.h"
+#include "daemon/serve/event_hub.h"
+#include "daemon/serve/http_server.h"
+#include "daemon/serve/listen_socket.h"
+
+namespace loiter {
+namespace {
+
+void start_log(const DaemonOptions& options) {
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("loiterd"));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%f%z %n %l: %v");
+  spdlog::set_level(spdlog::level::from_str(options.log_level));
+  install_libbpf_log();
+}
+
+// Blocked before any thread is made, so that all of them leave these to the loop.
+Fd block_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) sigaddset(&signals, number);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return Fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+std::shared_ptr<DaemonFacts> gather_facts(const DaemonOptions& options) {
+  auto facts = std::make_shared<DaemonFacts>();
+  utsname name{};
+  uname(&name);
+  facts->is_private = options.private_fd >= 0;
+  facts->kernel_threads = options.kernel_threads;
+  facts->threshold_ns = options.threshold_ns;
+  facts->census_interval_ns = options.interval_ns;
+  facts->started_boot_ns = boottime_now_ns();
+  facts->host_name = name.nodename;
+  facts->kernel = name.release;
+  facts->architecture = name.machine;
+  facts->cpus = static_cast<uint32_t>(sysconf(_SC_NPROCESSORS_ONLN));
+  return facts;
+}
+
+int fail(const Error& error) {
+  std::cerr << "loiterd: " << error.message << '\n';
+  return error.kind == Error::Kind::usage ? 2 : 3;
+}
+
+int run(const DaemonOptions& options) {
+  Fd signals = block_signals();
+  std::optional<ControlSocket> control;
+  if (options.private_fd >= 0) {
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    control.emplace(Fd(options.private_fd));
+  }
+  std::optional<ListenSocket> socket;
+  if (!control) {
+    auto made = ListenSocket::make(options.socket_path);
+    if (!made) return fail(made.error());
+    socket.emplace(std::move(*made));
+  }
+  auto capabilities = reduce_privileges();
+  if (!capabilities) return fail(capabilities.error());
+  if (std::string why = obstacle(); !why.empty()) return fail({Error::Kind::unavailable, why});
+
+  Board board;
+  EventHub hub;
+  auto collector = Collector::open(options, board, hub);
+  if (!collector) return fail(collector.error());
+  std::shared_ptr<DaemonFacts> facts = gather_facts(options);
+  facts->capabilities = std::move(*capabilities);
+
+  Api api(board, Procfs());
+  auto server = HttpServer::start({api, board, hub, [&] { (*collector)->request_census(); }},
+                                  socket ? socket->take_fd() : Fd());
+  if (!server) return fail(server.error());
+
+  EventLoop loop;
+  loop.add(signals.get(), [&] {
+    signalfd_siginfo info{};
+    if (read(signals.get(), &info, sizeof(info)) == sizeof(info) && info.ssi_signo != SIGHUP) loop.stop();
+  });
+  if (control)
+    loop.add(control->fd(), [&] {
+      if (!control->receive([&](Fd connection) { (*server)->add_connection(std::move(connection)); }))
+        loop.stop();
+    });
+  if (Status started = (*collector)->start(loop, facts, [&] { (*server)->notify_published(); }); !started)
+    return fail(started.error());
+  spdlog::info("loiterd {} watches this host{}{}", kVersion, control ? "" : ", serving on ",
+               control ? "" : options.socket_path);
+  loop.run();
+  // Its file goes while the socket is still open: closed, its inode could be another daemon's by then.
+  socket.reset();
+  spdlog::info("loiterd ends");
+  return 0;
+}
+
+}  // namespace
+}  // namespace loiter
+
+int main(int argc, char** argv) {
+  int exit_code = 0;
+  std::optional<loiter::DaemonOptions> options = loiter::parse_daemon_options(argc, argv, exit_code);
+  if (!options) return exit_code;
+  loiter::start_log(*options);
+  try {
+    return loiter::run(*options);
+  } catch (const std::exception& error) {
+    std::cerr << "loiterd: " << error.what() << '\n';
+    return 3;
+  }
+}

@@ -1,0 +1,30 @@
+// The daemon's command line.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "daemon/sensors/event_reader.h"
+
+namespace loiter {
+
+struct DaemonOptions {
+  std::string socket_path = "/run/loiter/loiterd.sock";
+  int private_fd = -1;  // a control socket inherited from the command line: no socket file then
+  uint64_t threshold_ns = 30'000'000'000;
+  uint64_t interval_ns = 1'000'000'000;
+  uint32_t ring_size = 2 * 1024 * 1024;
+  EventReader::Tracepoints tracepoints = EventReader::Tracepoints::automatic;
+  bool kernel_threads = false;
+  size_t max_threads = 262'144;
+  size_t max_ended = 16'384;
+  uint64_t keep_ended_ns = 300'000'000'000;
+  std::string log_level = "info";
+};
+
+// Reads the arguments. Where there is nothing to run (--help, --version, or an error, told on stderr in one
+// line), nullopt with the exit code.
+std::optional<DaemonOptions> parse_daemon_options(int argc, char** argv, int& exit_code);
+
+}  // namespace loiter

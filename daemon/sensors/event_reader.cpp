@@ -1,0 +1,163 @@
+#include "daemon/sensors/event_reader.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "lifecycle.skel.h"
+
+namespace loiter {
+namespace {
+
+std::string name_of(const char (&comm)[LOITER_COMM_LEN]) {
+  return {comm, strnlen(comm, LOITER_COMM_LEN)};
+}
+
+// A copy, since the ring promises 8 bytes of alignment only, and the record may be cut.
+template <typename Record>
+bool take(const void* data, size_t size, Record& record, size_t least = sizeof(Record)) {
+  if (size < least) return false;
+  std::memcpy(&record, data, size < sizeof(Record) ? size : sizeof(Record));
+  return true;
+}
+
+bool decode_birth(const void* data, size_t size, Event& event) {
+  loiter_birth record{};
+  if (!take(data, size, record)) return false;
+  event.creator = record.creator;
+  event.clone_flags = record.clone_flags;
+  event.parent_tgid = record.parent_tgid;
+  event.task_flags = record.task_flags;
+  event.name = name_of(record.comm);
+  return true;
+}
+
+bool decode_exec(const void* data, size_t size, Event& event) {
+  loiter_exec record{};
+  constexpr size_t kFixed = offsetof(loiter_exec, filename);
+  if (!take(data, size, record, kFixed) || record.filename_len >= LOITER_FILENAME_LEN ||
+      kFixed + record.filename_len > size)
+    return false;
+  event.old_tid = record.old_tid;
+  event.name = name_of(record.comm);
+  event.filename.assign(record.filename, record.filename_len);
+  return true;
+}
+
+bool decode_exit(const void* data, size_t size, Event& event) {
+  loiter_exit record{};
+  if (!take(data, size, record)) return false;
+  event.cpu_ns = record.cpu_ns;
+  event.exit_code = record.exit_code;
+  return true;
+}
+
+bool decode_rename(const void* data, size_t size, Event& event) {
+  loiter_rename record{};
+  if (!take(data, size, record)) return false;
+  event.name = name_of(record.comm);
+  return true;
+}
+
+uint64_t recursion_misses(int prog_fd) {
+  bpf_prog_info info{};
+  uint32_t length = sizeof(info);
+  return bpf_obj_get_info_by_fd(prog_fd, &info, &length) ? 0 : info.recursion_misses;
+}
+
+}  // namespace
+
+bool decode_event(const void* data, size_t size, Event& event) {
+  loiter_event head{};
+  if (!take(data, size, head)) return false;
+  event.type = static_cast<loiter_event_type>(head.type);
+  event.boot_ns = head.boot_ns;
+  event.task = head.task;
+  switch (head.type) {
+    case LOITER_EVENT_BIRTH:
+      return decode_birth(data, size, event);
+    case LOITER_EVENT_EXEC:
+      return decode_exec(data, size, event);
+    case LOITER_EVENT_EXIT:
+      return decode_exit(data, size, event);
+    case LOITER_EVENT_RENAME:
+      return decode_rename(data, size, event);
+    default:
+      return false;
+  }
+}
+
+void EventReader::Destroy::operator()(lifecycle_bpf* skeleton) const {
+  lifecycle_bpf::destroy(skeleton);
+}
+
+void EventReader::Destroy::operator()(ring_buffer* ring) const {
+  ring_buffer__free(ring);
+}
+
+EventReader::~EventReader() = default;
+
+Status EventReader::attach(EventReader& reader, const Options& options, bool btf) {
+  reader.skeleton_.reset(lifecycle_bpf::open(nullptr));
+  lifecycle_bpf* skeleton = reader.skeleton_.get();
+  if (!skeleton) return bpf_error("cannot open the event programs", errno);
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, skeleton->obj)
+      bpf_program__set_autoload(program, (bpf_program__type(program) == BPF_PROG_TYPE_TRACING) == btf);
+  skeleton->rodata->with_kernel_threads = options.kernel_threads;
+  bpf_map__set_max_entries(skeleton->maps.events, options.ring_size);
+  if (int error = lifecycle_bpf::load(skeleton))
+    return bpf_error("the kernel refused the event programs", -error);
+  if (int error = lifecycle_bpf::attach(skeleton))
+    return bpf_error("cannot attach the event programs", -error);
+  reader.uses_btf_ = btf;
+  return ok();
+}
+
+Result<std::unique_ptr<EventReader>> EventReader::open(const Options& options) {
+  std::unique_ptr<EventReader> reader(new EventReader);
+  Status attached = attach(*reader, options, options.tracepoints != Tracepoints::raw);
+  if (!attached && options.tracepoints == Tracepoints::automatic) attached = attach(*reader, options, false);
+  if (!attached) return attached.error();
+  reader->ring_.reset(
+      ring_buffer__new(bpf_map__fd(reader->skeleton_->maps.events), on_record, reader.get(), nullptr));
+  if (!reader->ring_) return bpf_error("cannot map the ring buffer", errno);
+  return reader;
+}
+
+int EventReader::on_record(void* context, void* data, size_t size) {
+  auto* reader = static_cast<EventReader*>(context);
+  Event event;
+  if (!decode_event(data, size, event)) {
+    ++reader->unreadable_;
+    return 0;
+  }
+  reader->sink_->push_back(std::move(event));
+  return 0;
+}
+
+void EventReader::drain(std::vector<Event>& events) {
+  sink_ = &events;
+  ring_buffer__consume(ring_.get());
+  sink_ = nullptr;
+}
+
+std::vector<LossCount> EventReader::losses() const {
+  std::vector<LossCount> losses = read_losses(bpf_map__fd(skeleton_->maps.losses));
+  uint64_t missed = 0;
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, skeleton_->obj) {
+    if (bpf_program__fd(program) >= 0) missed += recursion_misses(bpf_program__fd(program));
+  }
+  losses.push_back({"program_missed", "events dropped: the program was already running on that CPU", missed});
+  losses.push_back({"unreadable", "records of the ring buffer that could not be understood", unreadable_});
+  return losses;
+}
+
+std::vector<BpfMapSize> EventReader::maps() const {
+  return map_sizes(skeleton_->obj);
+}
+
+}  // namespace loiter

@@ -1,0 +1,106 @@
+#include "daemon/serve/api.h"
+
+#include <charconv>
+
+namespace loiter {
+namespace {
+
+template <typename T>
+std::optional<T> whole_number(const std::string& text) {
+  T value{};
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// The query's `name` as a number: nullopt inside: not given.
+template <typename T>
+Result<std::optional<T>> number_in(const Request& request, const char* name) {
+  auto found = request.query.find(name);
+  if (found == request.query.end()) return std::optional<T>();
+  std::optional<T> value = whole_number<T>(found->second);
+  if (!value)
+    return Error{Error::Kind::usage,
+                 std::string(name) + " must be a whole number, not '" + found->second + "'"};
+  return value;
+}
+
+bool flag_in(const Request& request, const char* name) {
+  auto found = request.query.find(name);
+  return found != request.query.end() && found->second == "1";
+}
+
+constexpr std::string_view kProcessPrefix = "/v1/processes/";
+
+}  // namespace
+
+Answer Api::error(unsigned status, const char* code, const std::string& message) {
+  return {status, error_document(code, message)};
+}
+
+bool Api::wants_fresh(const Request& request) {
+  return flag_in(request, "fresh");
+}
+
+Result<std::optional<uint32_t>> Api::stream_pid(const Request& request) {
+  return number_in<uint32_t>(request, "pid");
+}
+
+Answer Api::answer(const Request& request, size_t event_streams) const {
+  std::shared_ptr<const Picture> picture = board_.latest();
+  if (!picture) return error(503, "not_ready", "the first census is not done yet: ask again");
+  Result<std::optional<uint64_t>> threshold = number_in<uint64_t>(request, "threshold_ns");
+  if (!threshold) return error(400, "bad_request", threshold.error().message);
+  uint64_t threshold_ns = threshold->value_or(picture->facts->threshold_ns);
+
+  if (request.path == "/v1/status") return {200, status_document(*picture, event_streams)};
+  if (request.path == "/v1/processes") return {200, processes_document(*picture, threshold_ns)};
+  if (request.path == "/v1/scan") return scan(*picture, request, threshold_ns);
+  if (request.path.starts_with(kProcessPrefix))
+    return process(*picture, request.path.substr(kProcessPrefix.size()), threshold_ns);
+  return error(404, "no_such_endpoint", "there is no " + request.path);
+}
+
+Answer Api::process(const Picture& picture, const std::string& pid_text, uint64_t threshold_ns) const {
+  std::optional<uint32_t> pid = whole_number<uint32_t>(pid_text);
+  if (!pid || *pid == 0) return error(400, "bad_request", "'" + pid_text + "' is not a process id");
+  const ProcessView* process = picture.snapshot->find(*pid);
+  if (!process) return no_process(*picture.snapshot, *pid);
+  return {200, process_document(picture, *process, threshold_ns)};
+}
+
+Answer Api::scan(const Picture& picture, const Request& request, uint64_t threshold_ns) const {
+  Result<std::optional<uint32_t>> pid = number_in<uint32_t>(request, "pid");
+  if (!pid) return error(400, "bad_request", pid.error().message);
+  if (*pid) {
+    const ProcessView* process = picture.snapshot->find(**pid);
+    if (!process || process->ended_boot_ns) return no_process(*picture.snapshot, **pid);
+  }
+  return {200, scan_document(picture, threshold_ns, *pid, flag_in(request, "strict"))};
+}
+
+// Says what the pid is instead, so that the user need not look.
+Answer Api::no_process(const Snapshot& snapshot, uint32_t pid) const {
+  std::string name = std::to_string(pid);
+  if (const ProcessView* owner = snapshot.find_thread(pid))
+    return error(404, "is_thread", name + " is a thread of process " + std::to_string(owner->key.tid));
+  Procfs::Pid found = procfs_.classify(pid);
+  switch (found.kind) {
+    case Procfs::PidKind::kernel_thread:
+      return error(404, "is_kernel_thread",
+                   name + " is a kernel thread: these are left out without --kernel-threads");
+    case Procfs::PidKind::thread:
+      return error(404, "is_thread", name + " is a thread of process " + std::to_string(found.tgid));
+    case Procfs::PidKind::process:
+      return error(404, "no_such_process",
+                   "process " + name + " has only just begun, or is beyond --max-threads: ask again");
+    case Procfs::PidKind::none:
+      break;
+  }
+  if (const ProcessView* ended = snapshot.find(pid); ended && ended->ended_boot_ns)
+    return error(404, "no_such_process",
+                 "process " + name + " ended at " + snapshot.wall.format(*ended->ended_boot_ns));
+  return error(404, "no_such_process", "there is no process " + name);
+}
+
+}  // namespace loiter

@@ -1,0 +1,54 @@
+// The routes of the API: from a request to a document. Knows no HTTP library and no socket.
+//
+// Called by the server's thread; what it shares with others is the board, the hub and /proc.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "daemon/base/result.h"
+#include "daemon/sensors/procfs.h"
+#include "daemon/serve/documents.h"
+#include "daemon/serve/picture.h"
+
+namespace loiter {
+
+struct Request {
+  std::string path;
+  std::map<std::string, std::string> query;
+};
+
+struct Answer {
+  unsigned status = 200;
+  std::string body;  // JSON
+};
+
+class Api {
+ public:
+  Api(const Board& board, Procfs procfs) : board_(board), procfs_(std::move(procfs)) {}
+
+  // True where the path is that of the event stream, which has no document.
+  static bool is_stream(const Request& request) { return request.path == "/v1/events"; }
+  // True where the caller asks for a census that begins after the request.
+  static bool wants_fresh(const Request& request);
+
+  // The document for anything but the stream. `event_streams`: how many are open.
+  Answer answer(const Request& request, size_t event_streams) const;
+
+  // The stream's `pid`, or why it cannot be; nullopt inside: all processes.
+  static Result<std::optional<uint32_t>> stream_pid(const Request& request);
+
+  static Answer error(unsigned status, const char* code, const std::string& message);
+
+ private:
+  Answer process(const Picture& picture, const std::string& pid_text, uint64_t threshold_ns) const;
+  Answer scan(const Picture& picture, const Request& request, uint64_t threshold_ns) const;
+  Answer no_process(const Snapshot& snapshot, uint32_t pid) const;
+
+  const Board& board_;
+  Procfs procfs_;
+};
+
+}  // namespace loiter

@@ -1,0 +1,24 @@
+// The documents of the API (API.md), made from a picture, as text. Pure functions but for status_document,
+// which reads this process's own memory figure. Any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "daemon/serve/document_writer.h"
+#include "daemon/serve/picture.h"
+
+namespace loiter {
+
+constexpr int kSchema = 1;
+
+std::string status_document(const Picture& picture, size_t event_streams);
+std::string processes_document(const Picture& picture, uint64_t threshold_ns);
+std::string process_document(const Picture& picture, const ProcessView& process, uint64_t threshold_ns);
+std::string scan_document(const Picture& picture, uint64_t threshold_ns, std::optional<uint32_t> pid,
+                          bool strict);
+std::string error_document(std::string_view code, std::string_view message);
+
+}  // namespace loiter

@@ -1,0 +1,45 @@
+// Serves the API over HTTP with libmicrohttpd: on a listening Unix socket, and on connections handed over.
+//
+// start() makes a thread of the library's, which runs every request; add_connection() and notify_published()
+// may come from any thread. The destructor ends all connections and joins that thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "daemon/base/fd.h"
+#include "daemon/base/result.h"
+#include "daemon/serve/api.h"
+#include "daemon/serve/event_hub.h"
+
+namespace loiter {
+
+class HttpServer {
+ public:
+  struct Parts {
+    const Api& api;
+    const Board& board;
+    EventHub& hub;
+    std::function<void()> request_census;  // thread-safe; asks for a census soon
+  };
+
+  // `listen`: a socket that listens already; none: connections come by add_connection, and only then.
+  static Result<std::unique_ptr<HttpServer>> start(Parts parts, Fd listen);
+  ~HttpServer();
+
+  // Takes over a connected stream socket.
+  void add_connection(Fd connection);
+
+  // A picture was published: requests that waited for one go on. Also looks whether listeners of quiet
+  // streams are still there.
+  void notify_published();
+
+  struct Impl;  // of the .cpp file alone
+
+ private:
+  explicit HttpServer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace loiter

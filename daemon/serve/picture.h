@@ -1,0 +1,78 @@
+// What the API answers from: the newest snapshot, and the daemon's account of itself at that moment.
+//
+// Made by the collector thread after each census; immutable from then on, read by the API's thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "daemon/model/snapshot.h"
+#include "daemon/sensors/bpf.h"
+#include "daemon/sensors/features.h"
+
+namespace loiter {
+
+// What stays the same while the daemon runs.
+struct DaemonFacts {
+  struct Capability {
+    std::string name;
+    bool held = false;
+    std::string reason;
+  };
+  bool is_private = false;
+  bool kernel_threads = false;
+  uint64_t threshold_ns = 0;
+  uint64_t census_interval_ns = 0;
+  uint64_t started_boot_ns = 0;
+  std::string host_name;
+  std::string kernel;
+  std::string architecture;
+  uint32_t cpus = 0;
+  std::vector<Feature> features;
+  std::vector<Capability> capabilities;
+  std::vector<BpfMapSize> maps;
+};
+
+struct CensusCost {
+  uint64_t passes = 0;
+  uint64_t failed = 0;
+  uint64_t read_ns = 0;     // wall time of the last pass alone
+  uint64_t publish_ns = 0;  // from its start to the published snapshot
+  uint64_t cpu_ns = 0;      // CPU time of the same
+};
+
+struct Picture {
+  std::shared_ptr<const DaemonFacts> facts;
+  SnapshotPtr snapshot;
+  CensusCost cost;
+  std::vector<LossCount> losses;
+
+  uint64_t losses_total() const {
+    uint64_t total = 0;
+    for (const LossCount& loss : losses) total += loss.count;
+    return total;
+  }
+};
+
+// Hands pictures from the collector to whoever answers.
+class Board {
+ public:
+  void publish(std::shared_ptr<const Picture> picture) {
+    std::lock_guard lock(mutex_);
+    picture_ = std::move(picture);
+  }
+  // Null before the first one.
+  std::shared_ptr<const Picture> latest() const {
+    std::lock_guard lock(mutex_);
+    return picture_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Picture> picture_;
+};
+
+}  // namespace loiter
