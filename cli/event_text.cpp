@@ -1,0 +1,77 @@
+#include "cli/event_text.h"
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+
+#include "daemon/base/bytes.h"
+#include "daemon/base/duration.h"
+
+namespace loiter::cli {
+namespace {
+
+using nlohmann::json;
+
+std::string number(const json& event, const char* key) {
+  return std::to_string(event.at(key).get<uint64_t>());
+}
+
+std::string quoted(const json& event, const char* key) {
+  if (event.at(key).is_null()) return "?";
+  return "'" + escape_for_terminal(event.at(key).get<std::string>()) + "'";
+}
+
+bool known(const json& event, const char* key) {
+  auto found = event.find(key);
+  return found != event.end() && !found->is_null();
+}
+
+// "2026-11-21T06:18:04.123456789Z" to the microsecond: below that the order of the lines says more.
+std::string time_of(const json& event) {
+  std::string time = escape_for_terminal(event.at("time").get<std::string>());
+  const size_t dot = time.find('.');
+  if (dot != time.npos && time.size() > dot + 7) time = time.substr(0, dot + 7) + "Z";
+  return time;
+}
+
+std::string end_of(const json& event) {
+  std::string text;
+  if (known(event, "signal"))
+    text = " by signal " + number(event, "signal");
+  else if (known(event, "exit_code"))
+    text = " code " + std::to_string(event.at("exit_code").get<int64_t>());
+  if (known(event, "cpu_ns"))
+    text += " after " + format_duration(event.at("cpu_ns").get<uint64_t>()) + " CPU";
+  return text;
+}
+
+std::string describe(const json& event) {
+  const std::string type = event.at("type");
+  if (type == "start") return "start   watching";
+  if (type == "lost")
+    return "lost    " + number(event, "count") + " (" +
+           escape_for_terminal(event.at("cause").get<std::string>()) + ")";
+  const std::string task = number(event, "pid") + "/" + number(event, "tid") + " " + quoted(event, "name");
+  if (type == "birth")
+    return "birth   " + task + (event.value("process", false) ? " process" : " thread") + " made by " +
+           number(event, "creator_pid") + "/" + number(event, "creator_tid");
+  if (type == "exec") {
+    std::string text = "exec    " + task + " runs " + quoted(event, "filename");
+    if (event.at("old_tid") != event.at("tid")) text += ", was thread " + number(event, "old_tid");
+    return text;
+  }
+  if (type == "exit") return "exit    " + task + end_of(event);
+  if (type == "rename") return "rename  " + task + " was " + quoted(event, "old_name");
+  return escape_for_terminal(event.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
+}  // namespace
+
+std::string event_line(const json& event) {
+  try {
+    return time_of(event) + "  " + describe(event);
+  } catch (const json::exception&) {
+    return escape_for_terminal(event.dump(-1, ' ', false, json::error_handler_t::replace));
+  }
+}
+
+}  // namespace loiter::cli

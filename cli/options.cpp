@@ -1,0 +1,262 @@
+#include "cli/options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <string_view>
+
+#include "cli/columns.h"
+#include "daemon/base/duration.h"
+#include "daemon/base/version.h"
+
+namespace loiter::cli {
+namespace {
+
+constexpr uint32_t kPidMax = 4'194'304;  // PID_MAX_LIMIT of a 64-bit kernel
+constexpr uint64_t kMinInterval = 100'000'000;
+
+// The words as given, checked but not yet converted.
+struct Raw {
+  std::string socket, threshold, pid, sort, limit, count, look_for, interval;
+  bool json = false, kernel_threads = false, ended = false, strict = false, once = false;
+};
+
+std::optional<uint64_t> parse_number(const std::string& text) {
+  uint64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return value;
+}
+
+// --- checks: empty where all is well, else what to tell the user -----------------------------------
+
+std::string check_path(const std::string& text) {
+  return text.empty() ? "the path is empty" : "";
+}
+
+std::string check_duration(const std::string& text) {
+  return parse_duration(text) ? "" : duration_error(text);
+}
+
+std::string check_interval(const std::string& text) {
+  const std::optional<uint64_t> ns = parse_duration(text);
+  if (!ns) return duration_error(text);
+  return *ns >= kMinInterval ? "" : "'" + text + "' is too short: 100ms or more";
+}
+
+std::string check_pid(const std::string& text) {
+  return parse_pid(text)
+             ? ""
+             : "'" + text + "' is not a process id: a number from 1 to " + std::to_string(kPidMax);
+}
+
+std::string check_number(const std::string& text) {
+  return parse_number(text).value_or(0) > 0 ? "" : "'" + text + "' is not a whole number of 1 or more";
+}
+
+std::string column_names(size_t line_width) {
+  std::string names;
+  size_t line = 0;
+  for (const ProcessColumn& column : process_columns()) {
+    const bool full = line + column.name.size() > line_width;
+    names += (names.empty() ? "" : full ? ",\n" : ", ") + std::string(column.name);
+    line = (full ? 0 : line + 2) + column.name.size();
+  }
+  return names;
+}
+
+std::string check_column(const std::string& text) {
+  return find_column(process_columns(), text)
+             ? ""
+             : "there is no column '" + text + "': take one of " + column_names(1000);
+}
+
+// --- the commands ----------------------------------------------------------------------------------
+
+struct Description {
+  Command command;
+  const char* name;
+  const char* brief;  // in the list of commands
+  const char* about;  // in its own help
+  const char* examples;
+  bool takes_threshold;
+};
+
+constexpr std::array<Description, 6> kCommands{{
+    {Command::top, "top", "the processes of this host, live",
+     "The processes of this host live in the terminal, the longest blocked first; Enter opens the\n"
+     "threads of one, ? shows the keys. Without a terminal, or with --once or --json, it prints one\n"
+     "table and ends.",
+     "  sudo loiter top\n  loiter top --interval 5s\n  loiter top --once > table.txt", true},
+    {Command::ps, "ps", "the processes as one table",
+     "Every process as one line of a table: how many threads it has, how many of them are blocked and\n"
+     "how many overdue, and for how long and in which system call the longest blocked one has been.\n"
+     "An age after ~ is estimated, one after >= is a lower bound.",
+     "  loiter ps --sort overdue --limit 10\n  loiter ps --threshold 5m --json", true},
+    {Command::tree, "tree", "the threads of one process",
+     "The live threads of one process as a tree of who created whom, each with its name, state, for how\n"
+     "long it has been blocked and in which system call. An age such as 3m12s..3m15s lies between the\n"
+     "two, one after ~ is estimated, one after >= is a lower bound.",
+     "  loiter tree 812\n  loiter tree 812 --ended", true},
+    {Command::scan, "scan", "what is overdue, once; the exit code tells",
+     "Looks at every thread and reports those that are overdue: blocked past the threshold, also when\n"
+     "that began long before. Ends with 1 on a finding of severity warning or above, else with 0; being\n"
+     "overdue alone is none, unless --strict makes each one a finding.",
+     "  loiter scan --threshold 1m\n  loiter scan --pid 812 --strict --json\n  loiter scan --for 30s", true},
+    {Command::events, "events", "births, ends, execs and renames as they happen",
+     "Births and ends of threads and processes, execs and renames, a line each as they happen, until\n"
+     "^C. What the kernel could not hand over is told as 'lost'. With --json each line is one object.",
+     "  loiter events --pid 812\n  loiter events --for 10s --json", false},
+    {Command::doctor, "doctor", "what this kernel and these privileges allow",
+     "What this kernel and these privileges allow: what works, what is missing, and what is degraded to\n"
+     "what. Ends with 0 where all that is needed is there, with 3 where loiter cannot work here.",
+     "  sudo loiter doctor", false},
+}};
+
+const Description& description_of(const CLI::App& command) {
+  return *std::ranges::find(kCommands, command.get_name(), &Description::name);
+}
+
+// Options that are accepted before a command as well as after it.
+void add_common(CLI::App& app, Raw& raw, bool threshold) {
+  app.add_option("--socket", raw.socket, "the daemon to ask, and no other")
+      ->type_name("PATH")
+      ->check(check_path);
+  if (threshold)
+    app.add_option("--threshold", raw.threshold, "a thread blocked for so long is overdue (30s)")
+        ->type_name("D")
+        ->check(check_duration);
+  app.add_flag("--json", raw.json, "JSON instead of text");
+  app.add_flag("--kernel-threads", raw.kernel_threads, "threads of the kernel too");
+}
+
+void add_pid(CLI::App& command, Raw& raw, const std::string& about) {
+  command.add_option("--pid", raw.pid, about)->type_name("PID")->check(check_pid);
+}
+
+void add_for(CLI::App& command, Raw& raw, const std::string& about) {
+  command.add_option("--for", raw.look_for, about)->type_name("D")->check(check_duration);
+}
+
+void add_options_of(CLI::App& command, Command which, Raw& raw) {
+  switch (which) {
+    case Command::top:
+      command.add_flag("--once", raw.once, "one plain table");
+      command.add_option("--interval", raw.interval, "time between two pictures (1s)")
+          ->type_name("D")
+          ->check(check_interval);
+      break;
+    case Command::ps:
+      command.add_option("--sort", raw.sort, "column to sort by (oldest):\n" + column_names(60))
+          ->type_name("COLUMN")
+          ->check(check_column);
+      command.add_option("--limit", raw.limit, "the first N processes only")
+          ->type_name("N")
+          ->check(check_number);
+      break;
+    case Command::tree:
+      command.add_option("PID", raw.pid, "the process")->type_name("")->check(check_pid)->required();
+      command.add_flag("--ended", raw.ended, "also the threads that ended a short while ago");
+      break;
+    case Command::scan:
+      add_pid(command, raw, "this process only");
+      add_for(command, raw, "look for this long before judging; ^C ends it early");
+      command.add_flag("--strict", raw.strict, "each overdue thread is a finding");
+      break;
+    case Command::events:
+      add_pid(command, raw, "of this process, and the births of its children");
+      command.add_option("--count", raw.count, "end after N events")->type_name("N")->check(check_number);
+      add_for(command, raw, "end after this time");
+      break;
+    case Command::doctor:
+      break;
+  }
+}
+
+void add_commands(CLI::App& app, Raw& raw) {
+  app.require_subcommand(0, 1);
+  for (const Description& description : kCommands) {
+    CLI::App* command = app.add_subcommand(description.name, description.brief);
+    command->footer("Examples:\n" + std::string(description.examples));
+    add_options_of(*command, description.command, raw);
+    add_common(*command, raw, description.takes_threshold);
+  }
+}
+
+Options convert(const Raw& raw, Command command) {
+  Options options;
+  options.command = command;
+  if (!raw.socket.empty()) options.socket = raw.socket;
+  options.threshold_ns = parse_duration(raw.threshold);
+  options.json = raw.json;
+  options.kernel_threads = raw.kernel_threads;
+  options.pid = parse_pid(raw.pid);
+  if (!raw.sort.empty()) options.sort = raw.sort;
+  options.limit = parse_number(raw.limit);
+  options.ended = raw.ended;
+  options.count = parse_number(raw.count);
+  options.for_ns = parse_duration(raw.look_for);
+  options.strict = raw.strict;
+  options.once = raw.once;
+  if (!raw.interval.empty()) options.interval_ns = *parse_duration(raw.interval);
+  return options;
+}
+
+EarlyExit wrong_usage(const std::string& complaint) {
+  return {2, "", complaint};
+}
+
+// What the command line parser has against it, in one line that names what to read.
+EarlyExit complain_about(const CLI::App& app, const CLI::ParseError& error) {
+  const auto commands = app.get_subcommands();
+  if (!commands.empty())
+    return wrong_usage(std::string(error.what()) + " (see loiter " + commands[0]->get_name() + " --help)");
+  for (const std::string& word : app.remaining())
+    if (!word.starts_with("-")) return wrong_usage("there is no command '" + word + "' (see loiter --help)");
+  return wrong_usage(std::string(error.what()) + " (see loiter --help)");
+}
+
+}  // namespace
+
+std::optional<uint32_t> parse_pid(const std::string& text) {
+  const std::optional<uint64_t> value = parse_number(text);
+  if (!value || *value < 1 || *value > kPidMax) return std::nullopt;
+  return static_cast<uint32_t>(*value);
+}
+
+std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& words) {
+  Raw raw;
+  CLI::App app(
+      "loiter finds the threads of this host that never leave: leaked, deadlocked, stuck on something\n"
+      "that will not come. It asks the daemon loiterd, or starts one for itself where none runs, which\n"
+      "needs root.",
+      "loiter");
+  app.set_version_flag("--version", std::string("loiter ") + kVersion);
+  app.footer(
+      "loiter COMMAND --help tells more. Lengths of time (D): 250ms, 30s, 1.5m, 1h30m.\n"
+      "Exit codes: 0 done; 1 findings of severity warning or above; 2 wrong usage; 3 not possible here.");
+  add_common(app, raw, true);
+  add_commands(app, raw);
+  try {
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+  } catch (const CLI::CallForHelp&) {
+    const auto commands = app.get_subcommands();
+    if (commands.empty()) return EarlyExit{0, app.help(), ""};
+    commands[0]->description(description_of(*commands[0]).about);
+    return EarlyExit{0, commands[0]->help("loiter"), ""};
+  } catch (const CLI::CallForVersion& version) {
+    return EarlyExit{0, std::string(version.what()) + "\n", ""};
+  } catch (const CLI::ParseError& error) {
+    return complain_about(app, error);
+  }
+  const auto commands = app.get_subcommands();
+  if (commands.empty()) return EarlyExit{2, app.help(), ""};
+  const Description& command = description_of(*commands[0]);
+  if (!raw.threshold.empty() && !command.takes_threshold)
+    return wrong_usage(std::string("--threshold has no meaning for loiter ") + command.name);
+  return convert(raw, command.command);
+}
+
+}  // namespace loiter::cli

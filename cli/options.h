@@ -1,0 +1,48 @@
+// What the user asked for on the command line.
+//
+// Pure function of the words given, any thread; exits nothing and prints nothing itself.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace loiter::cli {
+
+enum class Command : uint8_t { ps, tree, events, doctor, scan, top };
+
+struct Options {
+  Command command = Command::ps;
+
+  std::optional<std::string> socket;
+  std::optional<uint64_t> threshold_ns;
+  bool json = false;
+  bool kernel_threads = false;
+
+  std::optional<uint32_t> pid;  // tree (always), events, scan
+  std::string sort = "oldest";  // ps: the name of a column that exists
+  std::optional<uint64_t> limit;
+  bool ended = false;
+  std::optional<uint64_t> count;
+  std::optional<uint64_t> for_ns;
+  bool strict = false;
+  bool once = false;
+  uint64_t interval_ns = 1'000'000'000;
+};
+
+// The program ends here: help or version to stdout with 0, a complaint with 2.
+struct EarlyExit {
+  int code = 0;
+  std::string out;  // as it is to be printed
+  std::string complaint;
+};
+
+// `words`: without the program's own name.
+std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& words);
+
+// A process id as the kernel gives them: 1 to 4194304 (PID_MAX_LIMIT).
+std::optional<uint32_t> parse_pid(const std::string& text);
+
+}  // namespace loiter::cli

@@ -1,0 +1,109 @@
+#include "cli/top/thread_view.h"
+
+#include <algorithm>
+
+#include "cli/top/host_line.h"
+#include "daemon/base/bytes.h"
+
+namespace loiter::top {
+
+ThreadView::ThreadView(const cli::ProcessRow& process)
+    : TableView(Table(headings_of(cli::thread_columns()), column_named(cli::thread_columns(), "blocked"),
+                      column_named(cli::thread_columns(), "name"))),
+      process_(process) {
+  table_.set_tree(true);
+}
+
+std::vector<Span> ThreadView::title() const {
+  std::vector<Span> parts{
+      {std::to_string(process_.pid) + " " + escape_for_terminal(process_.comm), Style::strong}};
+  if (!ended_.empty()) parts.push_back({"PROCESS " + ended_ + ", this is its last picture", Style::overdue});
+  if (auto note = filter_note()) parts.push_back(*note);
+  size_t threads = tree_ ? tree_->threads.size() : process_.thread_count;
+  parts.push_back({count_of(threads, "thread", "threads")});
+  parts.push_back(
+      {std::to_string(process_.overdue) + " overdue", process_.overdue ? Style::overdue : Style::normal});
+  if (tree_ && !tree_->ended_threads.empty())
+    parts.push_back(
+        {std::to_string(tree_->ended_threads.size()) + " ended" + (table_.shows_ended() ? "" : " (e)")});
+  parts.push_back({(table_.tree() ? "tree by " : "flat by ") + table_.sorted_by()});
+  parts.push_back({std::to_string(process_.blocked) + " blocked"});
+  if (!process_.cgroup.empty()) parts.push_back({escape_for_terminal(process_.cgroup), Style::quiet});
+  return parts;
+}
+
+std::vector<std::pair<std::string, std::string>> ThreadView::hints() const {
+  return {{"?", "help"},
+          {"q", "quit"},
+          {"Esc", "back"},
+          {"Space", "pause"},
+          {"t", table_.tree() ? "flat" : "tree"},
+          {"/", "search"},
+          {"\\", "filter"},
+          {"< >", "sort"},
+          {"e", "ended"},
+          {"I", "invert"}};
+}
+
+std::optional<Line> ThreadView::prompt() const {
+  if (auto line = TableView::prompt()) return line;
+  if (trouble_.empty()) return std::nullopt;
+  return Line(escape_for_terminal(trouble_), Style::strong);
+}
+
+std::optional<Request> ThreadView::request() const {
+  if (!ended_.empty()) return std::nullopt;
+  return Request{process_.pid};
+}
+
+void ThreadView::accept(const Reply& reply) {
+  if (!ended_.empty()) return;
+  if (reply.list && !is_listed(*reply.list) &&
+      (!tree_ || tree_->as_of_boottime_ns < reply.list->as_of_boottime_ns))
+    ended_ = "has ended";
+  if (reply.request != Request{process_.pid}) return;
+  trouble_ = reply.error ? reply.error->message : "";
+  if (reply.tree) accept_tree(reply.tree);
+}
+
+bool ThreadView::is_listed(const cli::ProcessList& list) const {
+  return std::any_of(list.processes.begin(), list.processes.end(), [&](const cli::ProcessRow& row) {
+    return row.pid == process_.pid && row.start_boottime_ns == process_.start_boottime_ns;
+  });
+}
+
+void ThreadView::accept_tree(std::shared_ptr<const cli::Tree> tree) {
+  if (tree->process.start_boottime_ns != process_.start_boottime_ns) {
+    ended_ = "has ended (its pid is in use again)";
+    return;
+  }
+  if (tree->process.ended) {
+    ended_ = "ended at " + time_of_day(*tree->process.ended);
+    // What is left of it now says less than what was there when it lived.
+    if (tree_) return;
+    table_.set_show_ended(true);
+  }
+  tree_ = std::move(tree);
+  process_ = tree_->process;
+  table_.set_rows(std::make_shared<const ThreadRows>(*tree_));
+}
+
+Outcome ThreadView::on_other_key(const Key& key) {
+  if (key.code == KeyCode::backspace || key.code == KeyCode::left || key.is('h')) return Outcome::back();
+  if (key.is('t') || key.code == KeyCode::tree) {
+    table_.set_tree(!table_.tree());
+  } else if (key.is('e')) {
+    table_.set_show_ended(!table_.shows_ended());
+    notice(table_.shows_ended() ? "threads that ended of late are shown too" : "ended threads are hidden");
+  } else {
+    return Outcome::unknown_key();
+  }
+  return Outcome::done();
+}
+
+std::string ThreadView::empty_text() const {
+  if (!tree_) return ended_.empty() ? "waiting for its threads" : "nothing of it was seen";
+  return "no thread matches the filter: \\ changes it, Esc drops it";
+}
+
+}  // namespace loiter::top
