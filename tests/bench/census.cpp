@@ -1,0 +1,178 @@
+// What a census costs: against an iterator that reads nothing of a thread, against a walk through /proc and
+// against ps, for the same threads. And that it leaves none out, whatever is read at a time.
+//
+// Costs are CPU time, system time included: what else the machine does is not in it.
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <stdexcept>
+
+#include "bare_iterator.skel.h"
+#include "census.skel.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/fd.h"
+#include "daemon/sensors/census_reader.h"
+#include "tests/bench/proc_walk.h"
+#include "tests/bench/sections.h"
+#include "tests/bench/workload.h"
+#include "tests/lib/proc.h"
+
+namespace loiter::bench {
+namespace {
+
+constexpr double kMostOfBare = 1.3;
+constexpr double kLeastOfProc = 15;
+
+template <typename Skeleton>
+using Loaded = std::unique_ptr<Skeleton, void (*)(Skeleton*)>;
+
+template <typename Skeleton>
+Loaded<Skeleton> load() {
+  Loaded<Skeleton> skeleton(Skeleton::open_and_load(), Skeleton::destroy);
+  if (!skeleton || Skeleton::attach(skeleton.get()))
+    throw std::runtime_error("the kernel refused an iterator");
+  return skeleton;
+}
+
+// Reads all that an iterator writes and looks at nothing of it.
+void raw_pass(const bpf_link* link, std::vector<char>& buffer) {
+  const Fd iterator(bpf_iter_create(bpf_link__fd(link)));
+  while (read(iterator.get(), buffer.data(), buffer.size()) > 0) {
+  }
+}
+
+double cpu_of(const std::function<void()>& work) {
+  const uint64_t start = thread_cpu_now_ns();
+  work();
+  return static_cast<double>(thread_cpu_now_ns() - start);
+}
+
+double cpu_of_ps() {
+  const auto children_ns = [] {
+    rusage usage{};
+    getrusage(RUSAGE_CHILDREN, &usage);
+    return 1e9 * static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           1e3 * static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+  };
+  const double before = children_ns();
+  test::run({"/usr/bin/ps", "-eLf"});
+  return children_ns() - before;
+}
+
+// For the time of the measurement the bench stays on one CPU: caches stay warm for all alike.
+class Pinned {
+ public:
+  Pinned() {
+    sched_getaffinity(0, sizeof(before_), &before_);
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    sched_setaffinity(0, sizeof(one), &one);
+  }
+  ~Pinned() { sched_setaffinity(0, sizeof(before_), &before_); }
+
+ private:
+  cpu_set_t before_{};
+};
+
+std::unique_ptr<CensusReader> open_reader(size_t read_size) {
+  CensusReader::Options options;
+  options.read_size = read_size;
+  auto reader = CensusReader::open(options);
+  if (!reader) throw std::runtime_error(reader.error().message);
+  return std::move(*reader);
+}
+
+void take(CensusReader& reader, Census& census) {
+  if (Status status = reader.read(census); !status) throw std::runtime_error(status.error().message);
+}
+
+void against_bare(Report& report, CensusReader& reader, int rounds) {
+  const auto bare = load<bare_iterator_bpf>();
+  const auto census = load<census_bpf>();
+  std::vector<char> buffer(CensusReader::Options().read_size);
+  Census result;
+  std::vector<double> bare_ns, census_ns, reader_ns;
+  for (int round = 0; round < rounds; ++round) {
+    throw_if_interrupted();
+    bare_ns.push_back(cpu_of([&] { raw_pass(bare->links.bare_iterator, buffer); }));
+    census_ns.push_back(cpu_of([&] { raw_pass(census->links.census, buffer); }));
+    reader_ns.push_back(cpu_of([&] { take(reader, result); }));
+  }
+  const auto threads = static_cast<double>(result.threads.size());
+  const auto cost = [&](const std::vector<double>& ns) {
+    return duration_text(test::median(ns)) + ", " + duration_text(test::median(ns) / threads) + " a thread";
+  };
+  report.figure("a bare iterator, a pass", cost(bare_ns));
+  report.figure("the census, a pass", cost(census_ns));
+  report.figure("the census with its records parsed", cost(reader_ns));
+  const std::vector<double> quotients = test::ratios(census_ns, bare_ns);
+  report.goal("census / bare iterator", ratio_text(quotients), "<= 1.3",
+              test::judge_at_most(test::median_interval(quotients), kMostOfBare));
+}
+
+void against_proc(Report& report, CensusReader& reader, pid_t pid, int rounds) {
+  Census result;
+  std::vector<double> census_ns, proc_ns;
+  for (int round = 0; round < rounds; ++round) {
+    throw_if_interrupted();
+    census_ns.push_back(cpu_of([&] { take(reader, result); }));
+    proc_ns.push_back(cpu_of([&] {
+      if (walk_proc(pid) < kThreads) throw std::runtime_error("/proc does not show all threads");
+    }));
+  }
+  report.figure("a walk through /proc/PID/task/*/{stat,syscall}", duration_text(test::median(proc_ns)));
+  const std::vector<double> quotients = test::ratios(proc_ns, census_ns);
+  report.goal("that walk / census, parsed", ratio_text(quotients), ">= 15",
+              test::judge_at_least(test::median_interval(quotients), kLeastOfProc));
+  std::vector<double> ps_ns;
+  for (int round = 0; round < std::min(rounds, 3); ++round) ps_ns.push_back(cpu_of_ps());
+  report.figure("ps -eLf", duration_text(test::median(ps_ns)));
+}
+
+// Every thread is there, once, with the call it sleeps in.
+Verdict is_whole(const Census& census, pid_t pid) {
+  std::multiset<pid_t> found;
+  bool asleep = true;
+  for (const loiter_thread& thread : census.threads) {
+    if (thread.id.tgid != static_cast<uint32_t>(pid)) continue;
+    found.insert(static_cast<pid_t>(thread.id.tid));
+    asleep = asleep && (thread.id.tid == thread.id.tgid || thread.regs.syscall == SYS_futex);
+  }
+  const std::set<pid_t> expected = test::threads_of(pid);
+  const bool all = std::equal(found.begin(), found.end(), expected.begin(), expected.end());
+  return all && asleep && expected.size() > kThreads ? Verdict::met : Verdict::missed;
+}
+
+void completeness(Report& report, pid_t pid) {
+  for (size_t size : {4 * 1024, 32 * 1024, 1024 * 1024}) {
+    Census census;
+    take(*open_reader(size), census);
+    report.goal("each thread once, read " + std::to_string(size / 1024) + " KiB at a time",
+                std::to_string(census.threads.size()) + " threads on this host", "all",
+                is_whole(census, pid));
+  }
+}
+
+}  // namespace
+
+void measure_census(Report& report, const Settings& settings) {
+  report.section("census over 20,000 blocked threads (CPU time)");
+  const Workload blocked("blocked", std::to_string(kThreads));
+  const auto reader = open_reader(CensusReader::Options().read_size);
+  {
+    const Pinned pinned;
+    against_bare(report, *reader, settings.quick ? 11 : 61);
+    against_proc(report, *reader, blocked.pid(), settings.quick ? 3 : 11);
+  }
+  completeness(report, blocked.pid());
+}
+
+}  // namespace loiter::bench

@@ -1,0 +1,181 @@
+// The workloads' own side: what runs in the child.
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include "daemon/base/clock.h"
+#include "tests/bench/cpu_time.h"
+#include "tests/bench/workload.h"
+#include "tests/bench/workload_protocol.h"
+
+namespace loiter::bench {
+namespace {
+
+constexpr size_t kStackSize = 32 * 1024;
+constexpr char kReady = 1;
+
+// A word that nobody ever changes: who waits for it sleeps for good.
+uint32_t never = 0;
+std::atomic<int> asleep_soon{0};
+
+[[noreturn]] void die(const char* what) {
+  std::perror(what);
+  _exit(1);
+}
+
+long futex(void* word, int operation, uint32_t value) {
+  return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, nullptr, nullptr, 0);
+}
+
+void* sleep_for_good(void*) {
+  asleep_soon.fetch_add(1);
+  while (true) futex(&never, FUTEX_WAIT, 0);
+}
+
+void* end_at_once(void*) {
+  return nullptr;
+}
+
+// Stacks lie side by side in one mapping: 20,000 of their own would pass vm.max_map_count with guards.
+void start_sleepers(int count) {
+  const size_t size = kStackSize * static_cast<size_t>(count);
+  void* stacks =
+      mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (stacks == MAP_FAILED) die("mmap");
+  for (int i = 0; i < count; ++i) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstack(&attributes, static_cast<char*>(stacks) + kStackSize * static_cast<size_t>(i),
+                          kStackSize);
+    pthread_t thread;
+    if ((errno = pthread_create(&thread, &attributes, sleep_for_good, nullptr))) die("pthread_create");
+    pthread_attr_destroy(&attributes);
+  }
+  while (asleep_soon.load() < count) usleep(1000);
+}
+
+int run_blocked(const std::string& count) {
+  start_sleepers(std::atoi(count.c_str()));
+  write_all(STDOUT_FILENO, &kReady, sizeof(kReady));
+  char end;
+  read_all(STDIN_FILENO, &end, sizeof(end));  // until the bench goes
+  return 0;
+}
+
+void create_and_join() {
+  pthread_t thread;
+  if ((errno = pthread_create(&thread, nullptr, end_at_once, nullptr))) die("pthread_create");
+  pthread_join(thread, nullptr);
+}
+
+// Twenty each millisecond; whoever is late makes up for it.
+uint64_t storm(int count) {
+  const uint64_t start = monotonic_now_ns();
+  for (int done = 0; done < count; ++done) {
+    const uint64_t due =
+        start + kSecondNs * static_cast<uint64_t>(done / 20 * 20) / static_cast<uint64_t>(count);
+    const timespec until{static_cast<time_t>(due / kSecondNs), static_cast<long>(due % kSecondNs)};
+    if (done % 20 == 0) clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
+    create_and_join();
+  }
+  return monotonic_now_ns() - start;
+}
+
+int run_storm(const std::string& count) {
+  start_sleepers(8);
+  write_all(STDOUT_FILENO, &kReady, sizeof(kReady));
+  for (char go; read_all(STDIN_FILENO, &go, sizeof(go));) {
+    const uint64_t elapsed_ns = storm(std::atoi(count.c_str()));
+    write_all(STDOUT_FILENO, &elapsed_ns, sizeof(elapsed_ns));
+  }
+  return 0;
+}
+
+// Two threads take turns: each wakes the other and sleeps. On one CPU that is two switches an operation.
+class PingPong {
+ public:
+  PingPong() {
+    pthread_t partner;
+    if (pthread_create(
+            &partner, nullptr, [](void* self) -> void* { static_cast<PingPong*>(self)->answer(); }, this))
+      die("pthread_create");
+  }
+  void operator()() {
+    hand_over(1);
+    wait_while(1);
+  }
+
+ private:
+  [[noreturn]] void answer() {
+    while (true) {
+      wait_while(0);
+      hand_over(0);
+    }
+  }
+  void hand_over(uint32_t to) {
+    turn_.store(to);
+    futex(&turn_, FUTEX_WAKE, 1);
+  }
+  void wait_while(uint32_t value) {
+    while (turn_.load() == value) futex(&turn_, FUTEX_WAIT, value);
+  }
+  std::atomic<uint32_t> turn_{0};
+};
+
+uint64_t process_cpu_ns() {
+  return cpu_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+template <typename Operation>
+int answer_batches(Operation operation) {
+  write_all(STDOUT_FILENO, &kReady, sizeof(kReady));
+  for (BatchRequest request; read_all(STDIN_FILENO, &request, sizeof(request));) {
+    std::vector<Batch> batches(request.batches);
+    for (Batch& batch : batches) {
+      const uint64_t cpu = process_cpu_ns(), wall = monotonic_now_ns();
+      for (uint32_t i = 0; i < request.operations; ++i) operation();
+      batch = {process_cpu_ns() - cpu, monotonic_now_ns() - wall};
+    }
+    write_all(STDOUT_FILENO, batches.data(), batches.size() * sizeof(Batch));
+  }
+  return 0;
+}
+
+void pin_to(const std::string& cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(std::atoi(cpu.c_str()), &set);
+  if (sched_setaffinity(0, sizeof(set), &set)) die("sched_setaffinity");
+}
+
+int run_operations(const std::string& name) {
+  if (name == "ping_pong") {
+    PingPong ping_pong;
+    return answer_batches([&] { ping_pong(); });
+  }
+  if (name == "futex_wake") return answer_batches([] { futex(&never, FUTEX_WAKE, 1); });
+  if (name == "getppid") return answer_batches([] { syscall(SYS_getppid); });
+  if (name == "create_join") return answer_batches(create_and_join);
+  std::fprintf(stderr, "bench: no workload '%s'\n", name.c_str());
+  return 2;
+}
+
+}  // namespace
+
+int run_workload(const std::string& name, const std::string& argument) {
+  if (name == "blocked") return run_blocked(argument);
+  if (name == "storm") return run_storm(argument);
+  pin_to(argument);
+  return run_operations(name);
+}
+
+}  // namespace loiter::bench

@@ -1,0 +1,90 @@
+#include "tests/lib/daemon.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <stdexcept>
+
+#include "tests/lib/paths.h"
+#include "tests/lib/proc.h"
+
+namespace loiter::test {
+namespace {
+
+std::vector<std::string> command_line(const std::string& socket, const std::vector<std::string>& args) {
+  std::vector<std::string> argv{loiterd_path(), "--socket", socket};
+  argv.insert(argv.end(), args.begin(), args.end());
+  return argv;
+}
+
+}  // namespace
+
+TempDir::TempDir() {
+  char name[] = "/tmp/loiter-test-XXXXXX";
+  if (!mkdtemp(name)) throw std::runtime_error("mkdtemp failed");
+  path_ = name;
+}
+
+TempDir::~TempDir() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+Daemon::Daemon(const std::vector<std::string>& args, const SpawnOptions& options)
+    : socket_(dir_.file("loiterd.sock")), process_(command_line(socket_, args), options) {
+  const auto answers = await("loiterd answers", [&] {
+    if (!process_.alive())
+      throw std::runtime_error("loiterd ended (" + to_string(*process_.wait()) + "): " + log());
+    try {
+      return http_get(socket_, "/v1/status?fresh=1").status == 200;
+    } catch (const std::runtime_error&) {
+      return false;  // no socket yet
+    }
+  });
+  if (!answers) throw std::runtime_error(std::string(answers.message()) + "; its log: " + log());
+}
+
+Daemon::~Daemon() {
+  stop();
+}
+
+nlohmann::json Daemon::get(const std::string& target) const {
+  const HttpResponse response = request(target);
+  if (response.status != 200)
+    throw std::runtime_error(target + ": status " + std::to_string(response.status) + " " + response.body +
+                             "; log: " + log());
+  nlohmann::json document = nlohmann::json::parse(response.body);
+  EXPECT_EQ(document.at("schema"), 1) << target;
+  return document;
+}
+
+void Daemon::stop() {
+  if (!process_.alive()) return;
+  const std::set<pid_t> children = children_of(pid());
+  process_.signal(SIGTERM);
+  const auto status = process_.wait();
+  EXPECT_TRUE(status) << "loiterd lives on after SIGTERM; log: " << log();
+  if (!status) return;
+  EXPECT_EQ(to_string(*status), "exit 0") << log();
+  EXPECT_FALSE(std::filesystem::exists(socket_)) << "its socket is left";
+  for (pid_t child : children) EXPECT_FALSE(process_exists(child)) << "process " << child << " is left";
+}
+
+std::set<pid_t> tids(const nlohmann::json& threads) {
+  std::set<pid_t> set;
+  for (const auto& thread : threads) set.insert(thread.at("tid").get<pid_t>());
+  return set;
+}
+
+nlohmann::json find_thread(const nlohmann::json& tree, pid_t tid, const std::string& list) {
+  nlohmann::json found;
+  for (const auto& thread : tree.at(list))
+    if (thread.at("tid") == tid) {
+      EXPECT_TRUE(found.is_null()) << "thread " << tid << " is listed twice in " << tree.dump();
+      found = thread;
+    }
+  return found;
+}
+
+}  // namespace loiter::test

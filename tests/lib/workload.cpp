@@ -1,0 +1,78 @@
+#include "tests/lib/workload.h"
+
+#include <poll.h>
+
+#include <stdexcept>
+
+#include "daemon/base/clock.h"
+#include "tests/lib/paths.h"
+
+namespace loiter::test {
+namespace {
+
+std::vector<std::string> command_line(const std::string& name, const std::vector<std::string>& args) {
+  std::vector<std::string> argv{workload_path(name)};
+  argv.insert(argv.end(), args.begin(), args.end());
+  return argv;
+}
+
+}  // namespace
+
+Workload::Workload(const std::string& name, const std::vector<std::string>& args, const SpawnOptions& options)
+    : name_(name), process_(command_line(name, args), options), facts_(read_until("ready")) {}
+
+std::string Workload::read_line() {
+  size_t end;
+  while ((end = received_.find('\n')) == std::string::npos) {
+    pollfd poll_for{process_.stdout_fd(), POLLIN, 0};
+    char buffer[65536];
+    const bool ready = poll(&poll_for, 1, static_cast<int>(kPatience.count())) == 1;
+    const ssize_t n = ready ? read(process_.stdout_fd(), buffer, sizeof(buffer)) : 0;
+    if (n <= 0)
+      throw std::runtime_error("workload " + name_ + (ready ? " ended" : " says nothing") +
+                               "; stderr: " + process_.stderr_text());
+    received_.append(buffer, static_cast<size_t>(n));
+  }
+  std::string line = received_.substr(0, end);
+  received_.erase(0, end + 1);
+  return line;
+}
+
+std::vector<nlohmann::json> Workload::read_until(const std::string& last) {
+  std::vector<nlohmann::json> facts;
+  while (true) {
+    facts.push_back(nlohmann::json::parse(read_line()));
+    if (facts.back().at("fact") == last) {
+      facts.pop_back();
+      return facts;
+    }
+  }
+}
+
+std::vector<nlohmann::json> Workload::command(const std::string& line) {
+  send(line);
+  return read_until("done");
+}
+
+::testing::AssertionResult Workload::await_age(int64_t ns) const {
+  const int64_t end = facts_.back().at("after").get<int64_t>() + ns;
+  return await("what " + name_ + " did is old enough",
+               [&] { return static_cast<int64_t>(boottime_now_ns()) >= end; });
+}
+
+std::vector<nlohmann::json> Workload::of_kind(const std::vector<nlohmann::json>& facts,
+                                              const std::string& kind) {
+  std::vector<nlohmann::json> found;
+  for (const auto& fact : facts)
+    if (fact.at("fact") == kind) found.push_back(fact);
+  return found;
+}
+
+nlohmann::json Workload::the(const std::vector<nlohmann::json>& facts, const std::string& kind) {
+  const auto found = of_kind(facts, kind);
+  if (found.size() != 1)
+    throw std::runtime_error("expected one fact '" + kind + "', got " + std::to_string(found.size()));
+  return found.front();
+}
+
+}  // namespace loiter::test
