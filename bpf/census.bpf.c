@@ -86,14 +86,6 @@ static __always_inline void read_process(struct loiter_thread* to, const struct 
   if (!to->cgroup_id) count_loss(LOITER_LOSS_READ_CGROUP);
 }
 
-/* Two loads: bpf_probe_read_kernel costs 20 ns. */
-static __always_inline void read_comm(struct loiter_thread* to, const struct task_struct* task) {
-  _Static_assert(sizeof(task->comm) == 16, "TASK_COMM_LEN");
-  const __u64* comm = (const __u64*)task->comm;
-  ((__u64*)to->comm)[0] = comm[0];
-  ((__u64*)to->comm)[1] = comm[1];
-}
-
 SEC("iter/task")
 int census(struct bpf_iter__task* ctx) {
   struct seq_file* seq = ctx->meta->seq;
@@ -127,7 +119,7 @@ int census(struct bpf_iter__task* ctx) {
   if (with_tls_base) record.tls_base = arch_tls_base(task);
   if (!(task->flags & PF_KTHREAD)) read_regs(&record, task);
   if (record.id.tid == record.id.tgid) read_process(&record, task);
-  read_comm(&record, task);
+  copy_comm(record.comm, task);
   if (*(volatile unsigned long*)&task->nvcsw != record.voluntary_switches ||
       *(volatile unsigned long*)&task->nivcsw != record.involuntary_switches)
     record.marks |= LOITER_MARK_MOVED;

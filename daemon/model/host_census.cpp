@@ -127,10 +127,14 @@ void HostModel::date_wait(Thread& thread, const loiter_thread& record, const Cen
       static_cast<int64_t>(record.id.start_boot_ns - census.begin.boot_ns + census.begin.mono_ns);
   if (seen_before) not_before = std::max(not_before, static_cast<int64_t>(previous_mono_ns_));
   std::optional<MomentRange> range = wait_clock_.wait_start(record.cpu, record.exec_start);
-  if (range && (range->earliest_ns > now || range->latest_ns < not_before - kClockSlackNs)) {
+  if (range &&
+      (range->earliest_ns > now + kClockSlackNs || range->latest_ns < not_before - kClockSlackNs)) {
     ++repairs_.redated;
     range.reset();
   }
+  // Just begun, by a clock offset that was read a little stale, hence too large: a tick's worth, or as long
+  // as the hypervisor kept the CPU to itself.
+  if (range && range->earliest_ns > now) range->earliest_ns = now - kClockSlackNs;
   Wait& wait = thread.wait.emplace();
   if (range) {
     wait.latest_ns = std::min(range->latest_ns, now);
@@ -138,8 +142,9 @@ void HostModel::date_wait(Thread& thread, const loiter_thread& record, const Cen
     wait.exactness = Exactness::estimated;
   } else {
     wait.latest_ns = now;
-    if (seen_before) wait.earliest_ns = not_before;
-    wait.exactness = seen_before ? Exactness::estimated : Exactness::lower_bound;
+    bool born_in_sight = thread.born_event_boot_ns != 0;
+    if (seen_before || born_in_sight) wait.earliest_ns = not_before;
+    wait.exactness = wait.earliest_ns ? Exactness::estimated : Exactness::lower_bound;
   }
 }
 

@@ -126,6 +126,25 @@ TEST_F(WaitDating, AClockThatSaysTheFutureIsNotBelieved) {
   EXPECT_EQ(snapshot_->repairs.redated, 1u);
 }
 
+TEST_F(WaitDating, AClockThatIsALittleAheadSaysThatTheWaitHasJustBegun) {
+  const uint64_t ahead = 100 * kSecond + kPass + 2'000'000;
+  expect_wait(census(100 * kSecond, dated(asleep(5), ahead, ahead), true), 0, 10'000'000 - kPass,
+              Exactness::estimated);
+  EXPECT_EQ(snapshot_->repairs.redated, 0u);
+}
+
+TEST_F(WaitDating, WithoutAClockWhoWasBornUnderOurEyesWaitsNoLongerThanItLives) {
+  census(10 * kSecond, asleep(5));
+  const loiter_task_id child = task_id(8, 7, 10 * kSecond + kSecond / 2);
+  Event birth = birth_event(child, kId, child.start_boot_ns);
+  std::string old_name;
+  model_.apply(birth, old_name);
+  loiter_thread record = make_record(child);
+  model_.reconcile(make_census(11 * kSecond, 11 * kSecond + kPass, {asleep(5), record}));
+  snapshot_ = model_.publish({});
+  expect_wait(*thread_in(*snapshot_, 8), 0, kSecond / 2, Exactness::estimated);
+}
+
 TEST_F(WaitDating, EqualCountsHoldThoughTheClockMoved) {
   census(100 * kSecond, dated(asleep(5), 40 * kSecond, 100 * kSecond), true);
   expect_wait(census(101 * kSecond, dated(asleep(5), 90 * kSecond, 101 * kSecond), true), 61 * kSecond,

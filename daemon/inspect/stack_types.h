@@ -1,0 +1,95 @@
+// What goes into the unwinding of stacks and what comes out: shared by who asks (the inspector) and who does
+// it (the parser child, daemon/inspect/parser).
+//
+// Plain values, any thread. All of it comes from, or is about, a process that is not trusted: addresses may
+// be anything, strings are bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bpf/records.h"
+
+namespace loiter {
+
+// Names an ELF file or a perf map that the parser was given; chosen by the asker, never used again. 0: none.
+using ModuleKey = uint64_t;
+
+// A mapping of the target with code in it, as /proc/PID/maps has it.
+struct CodeMapping {
+  uint64_t start = 0;
+  uint64_t end = 0;
+  uint64_t file_offset = 0;
+  ModuleKey module = 0;  // 0: anonymous, of a JIT, or a file that could not be had
+};
+
+// One blocked thread: its user registers, and the memory from its stack pointer upwards.
+struct StackJob {
+  const loiter_regs* regs = nullptr;
+  uint64_t memory_start = 0;  // address of memory[0]; at or below regs->sp
+  std::span<const std::byte> memory;
+  bool whole = false;  // the memory reaches the end of its mapping: there is no more to be had
+};
+
+struct UnwindRequest {
+  std::vector<CodeMapping> mappings;  // ascending, not overlapping
+  ModuleKey perf_map = 0;             // of the process, for code in no file
+  std::vector<StackJob> jobs;
+  bool with_lines = true;  // file:line and inlined frames too; else functions alone
+};
+
+// Why a stack ends before its outermost frame.
+enum class Cut : uint8_t {
+  none,          // it does not: the outermost frame was reached
+  needs_memory,  // more of the stack is wanted than was given: ask again with more
+  no_memory,     // a frame lies where there is no memory
+  no_module,     // code in no known file
+  no_rules,      // code without unwinding rules
+  bad_rules,     // rules that make no sense: broken debug information, or a stack that is none
+  too_deep,      // more frames than the bound
+};
+const char* to_string(Cut cut);  // a phrase for people
+
+// A function at a place, one of several where it was inlined into another.
+struct CodeLine {
+  std::string symbol;  // demangled; empty: unknown
+  std::string file;    // empty: unknown
+  uint32_t line = 0;   // 0: unknown
+  bool inlined = false;
+};
+
+// What is at one address: innermost function first, the one that has code of its own last. Never empty.
+struct CodePlace {
+  uint64_t pc = 0;  // as it stands in the stack: a return address, but for the innermost frame
+  ModuleKey module = 0;
+  uint64_t offset = 0;      // of pc in the module, as addr2line takes it; 0 where there is none
+  std::string export_name;  // the name in the dynamic symbol table, not demangled; empty: none
+  std::vector<CodeLine> lines;
+};
+
+struct Stack {
+  std::vector<uint32_t> places;  // indices into UnwindReply::places, innermost first
+  Cut cut = Cut::none;
+  uint64_t wanted_end = 0;  // with needs_memory: memory up to here would do for the next frame
+};
+
+struct UnwindReply {
+  std::vector<CodePlace> places;  // each address once
+  std::vector<Stack> stacks;      // one a job, in their order
+};
+
+// What the parser tells of a module when it gets it, so that the asker can look for more.
+struct ModuleFacts {
+  bool valid = false;      // an ELF file of this machine, or a perf map
+  std::string build_id;    // hexadecimal, lower case; empty: none
+  std::string debug_link;  // file name; empty: none
+  uint32_t debug_link_crc = 0;
+  std::string alt_link;      // of dwz: path of the shared supplement; empty: none (asked of a debug file)
+  bool has_lines = false;    // it carries .debug_info itself
+  bool has_symbols = false;  // it carries .symtab itself
+};
+
+}  // namespace loiter
