@@ -85,7 +85,17 @@ struct task_struct {
   char comm[16];
   struct css_set* cgroups;
   __u32 self_exec_id;
+  struct pid* thread_pid;
   struct thread_struct thread;
+};
+
+struct upid {
+  int nr;
+};
+
+struct pid {
+  unsigned int level;
+  struct upid numbers[1];
 };
 
 struct linux_binprm {

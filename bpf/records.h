@@ -157,18 +157,42 @@ struct loiter_thread {
 };
 LOITER_STATIC_ASSERT(sizeof(struct loiter_thread) == 304, "contract");
 
+/* --- details of one process's threads, on request ------------------------------------------------ */
+
+enum {
+  LOITER_KERNEL_FRAMES = 24,    /* deeper ones are cut */
+  LOITER_KERNEL_SYMBOL_LEN = 56 /* "function+0x12/0x340 [module]" and a NUL; longer ones are cut */
+};
+
+enum loiter_kernel_stacks {
+  LOITER_KERNEL_STACKS_NONE = 0,
+  LOITER_KERNEL_STACKS_BLOCKED_HARD = 1, /* of threads in uninterruptible sleep (D) */
+  LOITER_KERNEL_STACKS_ALL = 2,
+};
+
+struct loiter_task_detail {
+  __u32 tid;
+  __u32 ns_tid;        /* in the thread's own pid namespace */
+  __u32 kernel_frames; /* innermost first; only so many are sent */
+  __u32 pad;
+  char frames[LOITER_KERNEL_FRAMES][LOITER_KERNEL_SYMBOL_LEN];
+};
+LOITER_STATIC_ASSERT(sizeof(struct loiter_task_detail) == 16 + 24 * 56, "contract");
+
 /* --- losses: what the kernel side could not do, by cause, in a per-CPU array -------------------- */
 
 /* X(name, the word in the API, what it means to a person) */
-#define LOITER_LOSSES(X)                                                               \
-  X(RING_BIRTH, "ring_full_birth", "thread births dropped: the ring buffer was full")  \
-  X(RING_EXEC, "ring_full_exec", "execs dropped: the ring buffer was full")            \
-  X(RING_EXIT, "ring_full_exit", "thread ends dropped: the ring buffer was full")      \
-  X(RING_RENAME, "ring_full_rename", "renames dropped: the ring buffer was full")      \
-  X(READ_FILENAME, "read_filename", "exec path could not be read")                     \
-  X(READ_NAME, "read_name", "thread name could not be read")                           \
-  X(READ_REGS, "read_registers", "registers of a thread could not be had in a census") \
-  X(READ_CGROUP, "read_cgroup", "cgroup of a thread could not be had in a census")
+#define LOITER_LOSSES(X)                                                                 \
+  X(RING_BIRTH, "ring_full_birth", "thread births dropped: the ring buffer was full")    \
+  X(RING_EXEC, "ring_full_exec", "execs dropped: the ring buffer was full")              \
+  X(RING_EXIT, "ring_full_exit", "thread ends dropped: the ring buffer was full")        \
+  X(RING_RENAME, "ring_full_rename", "renames dropped: the ring buffer was full")        \
+  X(READ_FILENAME, "read_filename", "exec path could not be read")                       \
+  X(READ_NAME, "read_name", "thread name could not be read")                             \
+  X(READ_REGS, "read_registers", "registers of a thread could not be had in a census")   \
+  X(READ_CGROUP, "read_cgroup", "cgroup of a thread could not be had in a census")       \
+  X(READ_NS_TID, "read_ns_tid", "tid of a thread in its own namespace could not be had") \
+  X(READ_KERNEL_STACK, "read_kernel_stack", "kernel stack of a thread could not be had")
 
 enum loiter_loss {
 #define LOITER_LOSS_ENUM(name, word, text) LOITER_LOSS_##name,

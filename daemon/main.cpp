@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -16,6 +17,9 @@
 #include "daemon/base/version.h"
 #include "daemon/collector.h"
 #include "daemon/control.h"
+#include "daemon/inspect/inspector.h"
+#include "daemon/inspect/opener.h"
+#include "daemon/inspect/parser/parser.h"
 #include "daemon/options.h"
 #include "daemon/privileges.h"
 #include "daemon/sensors/bpf.h"
@@ -24,6 +28,7 @@
 #include "daemon/serve/event_hub.h"
 #include "daemon/serve/http_server.h"
 #include "daemon/serve/listen_socket.h"
+#include "daemon/snapshot_lookup.h"
 
 namespace loiter {
 namespace {
@@ -91,7 +96,11 @@ int run(const DaemonOptions& options) {
   facts->capabilities = std::move(*capabilities);
 
   Api api(board, Procfs());
-  auto server = HttpServer::start({api, board, hub, [&] { (*collector)->request_census(); }},
+  Inspector inspector(std::make_shared<SnapshotLookup>(board));
+  auto server = HttpServer::start({api, board, hub, [&] { (*collector)->request_census(); },
+                                   [&](const InspectRequest& request, Inspector::Done done) {
+                                     inspector.submit(request, std::move(done));
+                                   }},
                                   socket ? socket->take_fd() : Fd());
   if (!server) return fail(server.error());
 
@@ -110,6 +119,7 @@ int run(const DaemonOptions& options) {
   spdlog::info("loiterd {} watches this host{}{}", kVersion, control ? "" : ", serving on ",
                control ? "" : options.socket_path);
   loop.run();
+  inspector.stop();
   // Its file goes while the socket is still open: closed, its inode could be another daemon's by then.
   socket.reset();
   spdlog::info("loiterd ends");
@@ -120,6 +130,9 @@ int run(const DaemonOptions& options) {
 }  // namespace loiter
 
 int main(int argc, char** argv) {
+  // A helper of a daemon, started by it and by nobody else (daemon/inspect/helper_process.h).
+  if (argc == 3 && std::strcmp(argv[1], "--helper") == 0)
+    return std::strcmp(argv[2], "parser") == 0 ? loiter::run_parser_child() : loiter::run_opener_child();
   int exit_code = 0;
   std::optional<loiter::DaemonOptions> options = loiter::parse_daemon_options(argc, argv, exit_code);
   if (!options) return exit_code;

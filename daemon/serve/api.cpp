@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "daemon/serve/inspect_documents.h"
+
 namespace loiter {
 namespace {
 
@@ -32,6 +34,31 @@ bool flag_in(const Request& request, const char* name) {
 
 constexpr std::string_view kProcessPrefix = "/v1/processes/";
 
+// "/v1/processes/PID", or a part of it: "/v1/processes/PID/stacks".
+struct ProcessPath {
+  std::string pid_text;
+  std::optional<uint32_t> pid;
+  std::string part;  // empty: the process itself
+};
+
+std::optional<ProcessPath> process_path(const Request& request) {
+  if (!request.path.starts_with(kProcessPrefix)) return std::nullopt;
+  ProcessPath path;
+  path.pid_text = request.path.substr(kProcessPrefix.size());
+  size_t slash = path.pid_text.find('/');
+  if (slash != std::string::npos) {
+    path.part = path.pid_text.substr(slash + 1);
+    path.pid_text.resize(slash);
+  }
+  path.pid = whole_number<uint32_t>(path.pid_text);
+  return path;
+}
+
+bool says_no(const Request& request, const char* name) {
+  auto found = request.query.find(name);
+  return found != request.query.end() && found->second == "0";
+}
+
 }  // namespace
 
 Answer Api::error(unsigned status, const char* code, const std::string& message) {
@@ -46,7 +73,28 @@ Result<std::optional<uint32_t>> Api::stream_pid(const Request& request) {
   return number_in<uint32_t>(request, "pid");
 }
 
-Answer Api::answer(const Request& request, size_t event_streams) const {
+std::optional<InspectRequest> Api::wanted_inspection(const Request& request) const {
+  std::optional<ProcessPath> path = process_path(request);
+  std::shared_ptr<const Picture> picture = board_.latest();
+  if (!path || !path->pid || !picture) return std::nullopt;
+  const ProcessView* process = picture->snapshot->find(*path->pid);
+  if (!process || process->ended_boot_ns || process->kernel) return std::nullopt;
+  InspectRequest wanted{.pid = *path->pid, .start_boot_ns = process->key.start_boot_ns};
+  if (path->part == "stacks")
+    wanted.kind = InspectRequest::Kind::stacks;
+  else if (path->part == "chains")
+    wanted.kind = InspectRequest::Kind::chains;
+  else if (!path->part.empty() || says_no(request, "waits"))
+    return std::nullopt;
+  auto tid = number_in<uint32_t>(request, "tid");
+  if (!tid) return std::nullopt;  // answer() tells
+  wanted.tid = *tid;
+  wanted.kernel_stacks = flag_in(request, "kernel");
+  wanted.with_lines = !says_no(request, "lines");
+  return wanted;
+}
+
+Answer Api::answer(const Request& request, size_t event_streams, const InspectAnswer* inspection) const {
   std::shared_ptr<const Picture> picture = board_.latest();
   if (!picture) return error(503, "not_ready", "the first census is not done yet: ask again");
   Result<std::optional<uint64_t>> threshold = number_in<uint64_t>(request, "threshold_ns");
@@ -56,17 +104,32 @@ Answer Api::answer(const Request& request, size_t event_streams) const {
   if (request.path == "/v1/status") return {200, status_document(*picture, event_streams)};
   if (request.path == "/v1/processes") return {200, processes_document(*picture, threshold_ns)};
   if (request.path == "/v1/scan") return scan(*picture, request, threshold_ns);
-  if (request.path.starts_with(kProcessPrefix))
-    return process(*picture, request.path.substr(kProcessPrefix.size()), threshold_ns);
+  if (process_path(request)) return process(*picture, request, threshold_ns, inspection);
   return error(404, "no_such_endpoint", "there is no " + request.path);
 }
 
-Answer Api::process(const Picture& picture, const std::string& pid_text, uint64_t threshold_ns) const {
-  std::optional<uint32_t> pid = whole_number<uint32_t>(pid_text);
-  if (!pid || *pid == 0) return error(400, "bad_request", "'" + pid_text + "' is not a process id");
-  const ProcessView* process = picture.snapshot->find(*pid);
-  if (!process) return no_process(*picture.snapshot, *pid);
-  return {200, process_document(picture, *process, threshold_ns)};
+Answer Api::process(const Picture& picture, const Request& request, uint64_t threshold_ns,
+                    const InspectAnswer* inspection) const {
+  ProcessPath path = *process_path(request);
+  if (!path.pid || *path.pid == 0)
+    return error(400, "bad_request", "'" + path.pid_text + "' is not a process id");
+  if (!path.part.empty() && path.part != "stacks" && path.part != "chains")
+    return error(404, "no_such_endpoint", "there is no " + request.path);
+  auto tid = number_in<uint32_t>(request, "tid");
+  if (!tid) return error(400, "bad_request", tid.error().message);
+  const ProcessView* process = picture.snapshot->find(*path.pid);
+  if (!process) return no_process(*picture.snapshot, *path.pid);
+  if (path.part.empty())
+    return {200, process_document(picture, *process, threshold_ns,
+                                  inspection ? inspection->inspection.get() : nullptr)};
+  if (!inspection || inspection->inspection->gone) return no_process(*picture.snapshot, *path.pid);
+  if (inspection->inspection->threads.empty() && !inspection->inspection->failure.empty())
+    return error(503, "not_readable", inspection->inspection->failure);
+  if (*tid && !inspection->inspection->find(**tid))
+    return error(404, "no_such_thread",
+                 "process " + path.pid_text + " has no thread " + std::to_string(**tid));
+  if (path.part == "chains") return {200, chains_document(picture, *process, *inspection)};
+  return {200, stacks_document(picture, *process, *inspection->inspection, *tid, flag_in(request, "kernel"))};
 }
 
 Answer Api::scan(const Picture& picture, const Request& request, uint64_t threshold_ns) const {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "daemon/base/result.h"
+#include "daemon/inspect/inspector.h"
 #include "daemon/sensors/procfs.h"
 #include "daemon/serve/documents.h"
 #include "daemon/serve/picture.h"
@@ -34,8 +35,13 @@ class Api {
   // True where the caller asks for a census that begins after the request.
   static bool wants_fresh(const Request& request);
 
-  // The document for anything but the stream. `event_streams`: how many are open.
-  Answer answer(const Request& request, size_t event_streams) const;
+  // What has to be looked at inside a process before this request can be answered; nullopt: nothing.
+  std::optional<InspectRequest> wanted_inspection(const Request& request) const;
+
+  // The document for anything but the stream. `event_streams`: how many are open. `inspection`: what came of
+  // wanted_inspection(); null: nobody looked, waits are not told then.
+  Answer answer(const Request& request, size_t event_streams,
+                const InspectAnswer* inspection = nullptr) const;
 
   // The stream's `pid`, or why it cannot be; nullopt inside: all processes.
   static Result<std::optional<uint32_t>> stream_pid(const Request& request);
@@ -43,7 +49,8 @@ class Api {
   static Answer error(unsigned status, const char* code, const std::string& message);
 
  private:
-  Answer process(const Picture& picture, const std::string& pid_text, uint64_t threshold_ns) const;
+  Answer process(const Picture& picture, const Request& request, uint64_t threshold_ns,
+                 const InspectAnswer* inspection) const;
   Answer scan(const Picture& picture, const Request& request, uint64_t threshold_ns) const;
   Answer no_process(const Snapshot& snapshot, uint32_t pid) const;
 

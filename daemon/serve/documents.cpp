@@ -9,48 +9,13 @@
 #include "daemon/base/bytes.h"
 #include "daemon/base/version.h"
 #include "daemon/detect/overdue.h"
-#include "daemon/model/cgroup_names.h"
-#include "daemon/model/syscalls.h"
+#include "daemon/serve/document_parts.h"
 
 namespace loiter {
 namespace {
 
-Json text_or_null(std::string_view bytes) {
-  return bytes.empty() ? Json(nullptr) : Json(to_valid_utf8(bytes));
-}
-
-template <typename T>
-Json value_or_null(const std::optional<T>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
-
 double rounded(double value) {
   return std::round(value * 100) / 100;
-}
-
-Json syscall_or_null(const ThreadView& thread) {
-  return thread.syscall < 0 ? Json(nullptr) : Json(syscall_name(thread.syscall, thread.compat));
-}
-
-Json exactness_or_null(const ThreadView& thread) {
-  return thread.blocked_ns ? Json(to_string(thread.exactness)) : Json(nullptr);
-}
-
-// The fields that head every document about the host.
-DocumentWriter begin_document(const Snapshot& snapshot) {
-  DocumentWriter document;
-  document.field("schema", kSchema);
-  document.field("as_of", snapshot.wall.format(snapshot.begin_boot_ns));
-  document.field("as_of_boottime_ns", snapshot.begin_boot_ns);
-  return document;
-}
-
-// The part of a thread that says how long it has been blocked, the same wherever it is told.
-void add_wait(Json& to, const ThreadView& thread) {
-  to["blocked_ns"] = value_or_null(thread.blocked_ns);
-  to["blocked_max_ns"] = value_or_null(thread.blocked_max_ns);
-  to["exactness"] = exactness_or_null(thread);
-  to["syscall"] = syscall_or_null(thread);
 }
 
 Json oldest_blocked(const ThreadView* thread) {
@@ -58,7 +23,7 @@ Json oldest_blocked(const ThreadView* thread) {
   Json json = {{"tid", thread->key.tid},
                {"name", to_valid_utf8(thread->name.view())},
                {"state", to_string(thread->state)}};
-  add_wait(json, *thread);
+  add_blocked(json, *thread);
   return json;
 }
 
@@ -80,21 +45,6 @@ ProcessTotals total(const ProcessView& process, uint64_t threshold_ns) {
       totals.oldest = &thread;
   }
   return totals;
-}
-
-// Who a process is: the same in every document.
-Json process_identity(const Snapshot& snapshot, const ProcessView& process) {
-  return {{"pid", process.key.tid},
-          {"parent_pid", process.parent_pid},
-          {"start_time", snapshot.wall.format(process.key.start_boot_ns)},
-          {"start_boottime_ns", process.key.start_boot_ns},
-          {"comm", to_valid_utf8(process.comm.view())},
-          {"exe", text_or_null(process.exe)},
-          {"cgroup", text_or_null(process.cgroup)},
-          {"unit", text_or_null(unit_of(process.cgroup))},
-          {"container", text_or_null(container_of(process.cgroup))},
-          {"uid", process.uid},
-          {"kernel", process.kernel}};
 }
 
 Json process_row(const Snapshot& snapshot, const ProcessView& process, uint64_t threshold_ns) {
@@ -121,14 +71,17 @@ void add_creator(Json& to, const TaskKey& creator, bool alive) {
 }
 
 Json thread_row(const Snapshot& snapshot, const ProcessView& process, const ThreadView& thread,
-                uint64_t threshold_ns) {
+                uint64_t threshold_ns, const Inspection* inspection) {
   Json row = {{"tid", thread.key.tid}};
   add_creator(row, thread.creator, thread.creator_alive);
   row["name"] = to_valid_utf8(thread.name.view());
   row["state"] = to_string(thread.state);
   row["born_boottime_ns"] = thread.key.start_boot_ns;
   row["start_time"] = snapshot.wall.format(thread.key.start_boot_ns);
-  add_wait(row, thread);
+  add_blocked(row, thread);
+  const InspectedThread* inspected = inspection ? inspection->find(thread.key.tid) : nullptr;
+  bool same = inspected && inspected->record.id.start_boot_ns == thread.key.start_boot_ns;
+  row["wait"] = same ? wait_json(snapshot, *inspection, inspected) : Json(nullptr);
   row["cpu"] = thread.cpu;
   row["cpu_ns"] = thread.cpu_ns;
   row["voluntary_switches"] = thread.voluntary_switches;
@@ -192,7 +145,7 @@ Json overdue_row(const OverdueThread& item) {
               {"comm", to_valid_utf8(item.process->comm.view())},
               {"name", to_valid_utf8(item.thread->name.view())},
               {"state", to_string(item.thread->state)}};
-  add_wait(row, *item.thread);
+  add_blocked(row, *item.thread);
   return row;
 }
 
@@ -322,7 +275,8 @@ std::string processes_document(const Picture& picture, uint64_t threshold_ns) {
   return std::move(document).finish();
 }
 
-std::string process_document(const Picture& picture, const ProcessView& process, uint64_t threshold_ns) {
+std::string process_document(const Picture& picture, const ProcessView& process, uint64_t threshold_ns,
+                             const Inspection* inspection) {
   const Snapshot& snapshot = *picture.snapshot;
   DocumentWriter document = begin_document(snapshot);
   document.field("threshold_ns", threshold_ns);
@@ -330,7 +284,7 @@ std::string process_document(const Picture& picture, const ProcessView& process,
   row["ended"] = process.ended_boot_ns ? Json(snapshot.wall.format(*process.ended_boot_ns)) : Json(nullptr);
   document.field("process", row);
   document.array("threads", process.threads, [&](const ThreadView& thread) {
-    return thread_row(snapshot, process, thread, threshold_ns);
+    return thread_row(snapshot, process, thread, threshold_ns, inspection);
   });
   std::vector<const EndedThread*> ended;
   for (const EndedThread& thread : snapshot.ended)

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/inspect/inspection.h"
 #include "daemon/serve/document_writer.h"
 #include "daemon/serve/picture.h"
 
@@ -16,7 +17,9 @@ constexpr int kSchema = 1;
 
 std::string status_document(const Picture& picture, size_t event_streams);
 std::string processes_document(const Picture& picture, uint64_t threshold_ns);
-std::string process_document(const Picture& picture, const ProcessView& process, uint64_t threshold_ns);
+// `inspection`: what the process's threads wait for; null: not looked at.
+std::string process_document(const Picture& picture, const ProcessView& process, uint64_t threshold_ns,
+                             const Inspection* inspection = nullptr);
 std::string scan_document(const Picture& picture, uint64_t threshold_ns, std::optional<uint32_t> pid,
                           bool strict);
 std::string error_document(std::string_view code, std::string_view message);

@@ -39,6 +39,8 @@ struct Exchange {
   bool gone = false;       // the listener of a stream has hung up; likewise
   bool is_stream = false;
   std::unique_ptr<EventHub::Reader> reader;
+  bool inspecting = false;      // guarded by the server's mutex
+  InspectAnswerPtr inspection;  // likewise
 };
 
 struct HttpServer::Impl {
@@ -60,6 +62,8 @@ struct HttpServer::Impl {
   void resume(Exchange& exchange);   // mutex held
   ssize_t read_stream(Exchange& exchange, char* to, size_t size);
   void finish(Exchange* exchange);
+  bool start_inspection(Exchange& exchange);
+  void on_inspected(Exchange* exchange, InspectAnswerPtr answer);
 };
 
 namespace {
@@ -193,7 +197,36 @@ MHD_Result HttpServer::Impl::handle(Exchange& exchange) {
       return reply(exchange.connection,
                    Api::error(503, "not_ready", "no census has succeeded meanwhile: see the log of loiterd"));
   }
-  return reply(exchange.connection, parts.api.answer(exchange.request, parts.hub.reader_count()));
+  if (start_inspection(exchange)) return MHD_YES;
+  return reply(exchange.connection,
+               parts.api.answer(exchange.request, parts.hub.reader_count(), exchange.inspection.get()));
+}
+
+// True where the connection waits for the inspector, whose answer resumes it. A suspended connection's
+// exchange is not deleted, so the pointer stays good until then; the inspector is stopped before the server.
+bool HttpServer::Impl::start_inspection(Exchange& exchange) {
+  if (!parts.inspect) return false;
+  std::lock_guard lock(mutex);
+  if (stopping || exchange.inspection) return false;
+  if (exchange.inspecting) {  // resumed by something else
+    suspend(exchange);
+    return true;
+  }
+  std::optional<InspectRequest> wanted = parts.api.wanted_inspection(exchange.request);
+  if (!wanted) return false;
+  exchange.inspecting = true;
+  suspend(exchange);
+  parts.inspect(*wanted,
+                [this, &exchange](InspectAnswerPtr answer) { on_inspected(&exchange, std::move(answer)); });
+  return true;
+}
+
+void HttpServer::Impl::on_inspected(Exchange* exchange, InspectAnswerPtr answer) {
+  std::lock_guard lock(mutex);
+  if (!exchanges.contains(exchange)) return;
+  exchange->inspecting = false;
+  exchange->inspection = std::move(answer);
+  resume(*exchange);
 }
 
 MHD_Result HttpServer::Impl::start_stream(Exchange& exchange) {
@@ -312,6 +345,7 @@ void HttpServer::notify_published() {
   for (Exchange* exchange : impl_->exchanges) {
     if (!exchange->suspended) continue;
     if (exchange->is_stream) exchange->gone = peer_hung_up(exchange->connection);
+    if (exchange->inspecting) continue;
     if (exchange->is_stream ? exchange->gone : !impl_->must_wait(*exchange)) impl_->resume(*exchange);
   }
 }

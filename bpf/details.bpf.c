@@ -1,0 +1,58 @@
+/*
+ * Details of the threads of one process, on request: the tid in the process's own namespace, and the kernel
+ * stack in words. The kernel names its own addresses (%pB): reading /proc/kallsyms would want CAP_SYSLOG.
+ */
+#include "loss.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+__u32 kernel_stacks; /* enum loiter_kernel_stacks: set before a pass */
+
+/* One pass at a time runs, and a record does not fit on the stack. */
+struct loiter_task_detail record;
+__u64 addresses[LOITER_KERNEL_FRAMES];
+
+enum { TASK_UNINTERRUPTIBLE = 2 };
+
+static __always_inline __u32 ns_tid_of(struct task_struct* task) {
+  struct pid* pid = task->thread_pid;
+  if (!pid) return 0; /* it has been reaped */
+  __u32 nr = 0;
+  const void* last = (const void*)pid + bpf_core_field_offset(struct pid, numbers) +
+                     (__u64)pid->level * bpf_core_type_size(struct upid) +
+                     bpf_core_field_offset(struct upid, nr);
+  if (bpf_probe_read_kernel(&nr, sizeof(nr), last)) count_loss(LOITER_LOSS_READ_NS_TID);
+  return nr;
+}
+
+static __always_inline void name_frames(struct task_struct* task) {
+  long size = bpf_get_task_stack(task, addresses, sizeof(addresses), 0);
+  if (size < 0) { /* it runs: it has none that could be read */
+    count_loss(LOITER_LOSS_READ_KERNEL_STACK);
+    return;
+  }
+  __u32 count = 0;
+  for (__u32 i = 0; i < LOITER_KERNEL_FRAMES && i < size / sizeof(addresses[0]); ++i) {
+    if (!addresses[i]) break;
+    BPF_SNPRINTF(record.frames[i], sizeof(record.frames[i]), "%pB", addresses[i]);
+    count = i + 1;
+  }
+  record.kernel_frames = count;
+}
+
+SEC("iter/task")
+int details(struct bpf_iter__task* ctx) {
+  struct task_struct* task = ctx->task;
+  if (!task) return 0;
+  record.tid = task->pid;
+  record.ns_tid = ns_tid_of(task);
+  record.kernel_frames = 0;
+  if (kernel_stacks == LOITER_KERNEL_STACKS_ALL ||
+      (kernel_stacks == LOITER_KERNEL_STACKS_BLOCKED_HARD && (task->__state & TASK_UNINTERRUPTIBLE)))
+    name_frames(task);
+  __u64 size =
+      __builtin_offsetof(struct loiter_task_detail, frames) + record.kernel_frames * LOITER_KERNEL_SYMBOL_LEN;
+  if (size > sizeof(record)) return 0; /* never: tells the verifier */
+  bpf_seq_write(ctx->meta->seq, &record, size);
+  return 0;
+}

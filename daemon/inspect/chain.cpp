@@ -1,0 +1,235 @@
+#include "daemon/inspect/chain.h"
+
+#include <algorithm>
+#include <set>
+
+namespace loiter {
+namespace {
+
+constexpr size_t kMaxProcesses = 32;
+constexpr size_t kMaxLinks = 256;
+constexpr int kMaxDepth = 8;  // processes one behind the other of which the right thread is to be found
+
+const char* via_of(const Wait& wait) {
+  switch (wait.kind) {
+    case WaitKind::join:
+      return "join";
+    case WaitKind::file_lock:
+      return "file_lock";
+    case WaitKind::wait_child:
+      return "wait_child";
+    case WaitKind::vfork:
+      return "vfork";
+    default:
+      return "lock";
+  }
+}
+
+// Waits that somebody else must end, and of which it can be told who.
+bool depends_on_somebody(const Wait& wait) {
+  return wait.holder.state == HolderState::alive || !wait.peers.empty() || wait.kind == WaitKind::lock ||
+         wait.kind == WaitKind::barrier || wait.kind == WaitKind::file_lock;
+}
+
+}  // namespace
+
+const InspectedThread* Inspection::find(uint32_t tid) const {
+  auto found = std::lower_bound(
+      threads.begin(), threads.end(), tid,
+      [](const InspectedThread& thread, uint32_t wanted) { return thread.record.id.tid < wanted; });
+  return found != threads.end() && found->record.id.tid == tid ? &*found : nullptr;
+}
+
+const char* to_string(ChainEnd end) {
+  switch (end) {
+    case ChainEnd::running:
+      return "running";
+    case ChainEnd::waits:
+      return "waits";
+    case ChainEnd::cycle:
+      return "cycle";
+    case ChainEnd::holder_ended:
+      return "holder_ended";
+    case ChainEnd::inherited:
+      return "inherited";
+    case ChainEnd::unknown:
+      return "unknown";
+    case ChainEnd::too_long:
+      return "too_long";
+  }
+  return "unknown";
+}
+
+InspectionPtr ChainFinder::look(uint32_t pid) {
+  auto found = inspections_.find(pid);
+  if (found != inspections_.end()) return found->second;
+  if (inspections_.size() >= kMaxProcesses) return nullptr;
+  return inspections_[pid] = inspect_(pid);
+}
+
+const InspectedThread* ChainFinder::thread_at(const Node& node) {
+  InspectionPtr inspection = look(node.first);
+  return inspection ? inspection->find(node.second) : nullptr;
+}
+
+ChainFinder::Step ChainFinder::step_from(const Node& node) {
+  auto known = steps_.find(node);
+  if (known != steps_.end()) return known->second;
+  Step step;
+  const InspectedThread* thread = thread_at(node);
+  if (!thread)
+    step = {{}, nullptr, ChainEnd::holder_ended, "it has ended"};
+  else if (!thread->blocked)
+    step = {{}, nullptr, ChainEnd::running, {}};
+  else if (!thread->wait)
+    step = {{}, nullptr, ChainEnd::unknown, "what it waits for could not be told"};
+  else
+    step = to_holder(node, *thread->wait);
+  return steps_[node] = step;
+}
+
+ChainFinder::Step ChainFinder::to_holder(const Node& node, const Wait& wait) {
+  const Holder& holder = wait.holder;
+  switch (holder.state) {
+    case HolderState::alive:
+      if (holder.tid) return {Node{holder.pid, holder.tid}, via_of(wait), ChainEnd::waits, {}};
+      return to_process(holder.pid, via_of(wait), 0);
+    case HolderState::ended:
+      return {{}, nullptr, ChainEnd::holder_ended, "who held it has ended"};
+    case HolderState::inherited:
+      return {{}, nullptr, ChainEnd::inherited, "it was locked when the process was forked"};
+    case HolderState::unknown:
+      return {{}, nullptr, ChainEnd::unknown, "who holds it could not be told"};
+    case HolderState::none:
+      return {{}, nullptr, ChainEnd::unknown, "this kind of lock names no holder"};
+    case HolderState::inapplicable:
+      break;
+  }
+  if (wait.peers.empty()) return {{}, nullptr, ChainEnd::waits, {}};
+  return to_peer(node, wait);
+}
+
+ChainFinder::Step ChainFinder::to_peer(const Node& node, const Wait& wait) {
+  const char* via = wait.object.starts_with("pipe") || wait.object.starts_with("fifo") ? "pipe" : "socket";
+  std::set<uint32_t> others;
+  for (const Peer& peer : wait.peers) others.insert(peer.pid);
+  if (others.size() > 1) others.erase(node.first);  // it holds its own other end as well, as after a fork
+  if (others.size() > 1)
+    return {{},
+            nullptr,
+            ChainEnd::unknown,
+            "any of " + std::to_string(others.size()) + " processes could be at the other end"};
+  if (*others.begin() == node.first) {
+    InspectionPtr own = look(node.first);
+    if (!own || own->threads.size() < 2)
+      return {{}, nullptr, ChainEnd::waits, "only it itself is at the other end"};
+    return {{}, nullptr, ChainEnd::waits, "its own process is at the other end"};
+  }
+  return to_process(*others.begin(), via, 0);
+}
+
+ChainFinder::Step ChainFinder::to_process(uint32_t pid, const char* via, int depth) {
+  InspectionPtr inspection = look(pid);
+  if (!inspection || inspection->gone || inspection->threads.empty())
+    return {{}, via, ChainEnd::unknown, "process " + std::to_string(pid) + " could not be looked into"};
+  if (inspection->threads.size() == 1)
+    return {Node{pid, inspection->threads.front().record.id.tid}, via, ChainEnd::waits, {}};
+  return to_one_of(pid, *inspection, via, depth);
+}
+
+// Of several threads the one meant can be told only where all that depend on somebody lead to one root.
+ChainFinder::Step ChainFinder::to_one_of(uint32_t pid, const Inspection& inspection, const char* via,
+                                         int depth) {
+  Step whole{Node{pid, 0}, via, ChainEnd::waits, {}};
+  if (depth >= kMaxDepth) return whole;
+  std::set<Node> roots;
+  std::optional<Node> longest;
+  size_t length = 0;
+  for (const InspectedThread& thread : inspection.threads) {
+    if (!thread.blocked || !thread.wait || !depends_on_somebody(*thread.wait)) continue;
+    Node node{pid, thread.record.id.tid};
+    Chain chain = follow(node, depth + 1);
+    const ChainLink& root = chain.links[chain.root];
+    roots.insert({root.pid, root.tid});
+    if (chain.links.size() > length) {
+      length = chain.links.size();
+      longest = node;
+    }
+  }
+  if (roots.size() == 1) whole.next = longest;
+  return whole;
+}
+
+Chain ChainFinder::follow(Node node, int depth) {
+  Chain chain;
+  std::map<Node, size_t> seen;
+  const char* via = nullptr;
+  while (true) {
+    if (auto again = seen.find(node); again != seen.end()) {
+      chain.end = ChainEnd::cycle;
+      chain.root = again->second;
+      return chain;
+    }
+    seen[node] = chain.links.size();
+    chain.links.push_back({node.first, node.second, via});
+    chain.root = chain.links.size() - 1;
+    if (chain.links.size() >= kMaxLinks || depth >= kMaxDepth) {
+      chain.end = ChainEnd::too_long;
+      return chain;
+    }
+    if (node.second == 0) {  // the process as a whole
+      chain.end = ChainEnd::unknown;
+      chain.detail = "any thread of it could be the one";
+      return chain;
+    }
+    Step step = step_from(node);
+    if (!step.next) {
+      chain.end = step.end;
+      chain.detail = step.detail;
+      return chain;
+    }
+    node = *step.next;
+    via = step.via;
+  }
+}
+
+Chain ChainFinder::from(uint32_t pid, uint32_t tid) {
+  Chain chain = follow({pid, tid}, 0);
+  const ChainLink root = chain.links[chain.root];
+  for (const Chain& other : roots(pid)) {
+    const ChainLink& its = other.links[other.root];
+    bool same = its.pid == root.pid && its.tid == root.tid;
+    if (chain.end == ChainEnd::cycle && other.end == ChainEnd::cycle)
+      for (size_t i = other.root; i < other.links.size(); ++i)
+        same = same || (other.links[i].pid == root.pid && other.links[i].tid == root.tid);
+    if (same) chain.waiters = other.waiters;
+  }
+  return chain;
+}
+
+std::vector<Chain> ChainFinder::roots(uint32_t pid) {
+  InspectionPtr inspection = look(pid);
+  if (!inspection) return {};
+  std::map<Node, Chain> by_root;
+  for (const InspectedThread& thread : inspection->threads) {
+    if (!thread.blocked) continue;
+    Chain chain = follow({pid, thread.record.id.tid}, 0);
+    bool alone = chain.links.size() == 1 && chain.end != ChainEnd::cycle;
+    if (alone && chain.end != ChainEnd::holder_ended && chain.end != ChainEnd::inherited) continue;
+    Node root{chain.links[chain.root].pid, chain.links[chain.root].tid};
+    if (chain.end == ChainEnd::cycle)
+      for (size_t i = chain.root; i < chain.links.size(); ++i)
+        root = std::min(root, Node{chain.links[i].pid, chain.links[i].tid});
+    Chain& kept = by_root[root];
+    size_t waiters = kept.waiters + 1;
+    if (kept.links.empty() || chain.links.size() > kept.links.size()) kept = std::move(chain);
+    kept.waiters = waiters;
+  }
+  std::vector<Chain> chains;
+  for (auto& [root, chain] : by_root) chains.push_back(std::move(chain));
+  std::stable_sort(chains.begin(), chains.end(),
+                   [](const Chain& a, const Chain& b) { return a.waiters > b.waiters; });
+  return chains;
+}
+
+}  // namespace loiter

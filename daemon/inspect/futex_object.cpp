@@ -1,0 +1,361 @@
+#include "daemon/inspect/futex_object.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace loiter {
+namespace {
+
+// glibc: sysdeps/nptl/bits/struct_mutex.h, nptl/pthreadP.h (2.36): what the word at +16 says of a mutex.
+constexpr uint32_t kMutexKindMask = 0x3;  // normal, recursive, errorcheck, adaptive
+constexpr uint32_t kMutexRobust = 0x10;
+constexpr uint32_t kMutexPi = 0x20;
+constexpr uint32_t kMutexPp = 0x40;
+constexpr uint32_t kMutexShared = 0x80;
+constexpr uint32_t kMutexElision = 0x300;
+constexpr size_t kMutexWords = 20;
+constexpr uint32_t kTidMask = 0x3fffffff;  // FUTEX_TID_MASK
+
+// musl: src/internal/pthread_impl.h (_m_type at 0, _m_lock at 4): the low bits of the type.
+constexpr uint32_t kMuslTypeMask = 15;
+
+uint32_t word_at(std::span<const std::byte> words, size_t offset) {
+  uint32_t word = 0;
+  if (offset + sizeof(word) <= words.size()) std::memcpy(&word, words.data() + offset, sizeof(word));
+  return word;
+}
+
+uint64_t long_at(std::span<const std::byte> words, size_t offset) {
+  uint64_t word = 0;
+  if (offset + sizeof(word) <= words.size()) std::memcpy(&word, words.data() + offset, sizeof(word));
+  return word;
+}
+
+// "__GI___pthread_mutex_lock.part.0" and "pthread_mutex_lock" are one function.
+std::string_view plain(std::string_view name) {
+  while (true) {
+    size_t before = name.size();
+    while (name.starts_with('_')) name.remove_prefix(1);
+    if (name.starts_with("GI_")) name.remove_prefix(3);
+    if (name.size() == before) break;
+  }
+  return name.substr(0, name.find_first_of(".@("));
+}
+
+struct Known {
+  std::string_view name;
+  FutexShape shape;
+};
+
+constexpr std::array<Known, 37> kGlibc{{
+    {"pthread_mutex_lock", FutexShape::glibc_mutex},
+    {"pthread_mutex_lock_full", FutexShape::glibc_mutex},
+    {"pthread_mutex_cond_lock", FutexShape::glibc_mutex},
+    {"pthread_mutex_cond_lock_full", FutexShape::glibc_mutex},
+    {"pthread_mutex_timedlock", FutexShape::glibc_mutex},
+    {"pthread_mutex_clocklock", FutexShape::glibc_mutex},
+    {"pthread_mutex_clocklock_common", FutexShape::glibc_mutex},
+    {"pthread_rwlock_rdlock", FutexShape::glibc_rwlock_read},
+    {"pthread_rwlock_timedrdlock", FutexShape::glibc_rwlock_read},
+    {"pthread_rwlock_clockrdlock", FutexShape::glibc_rwlock_read},
+    {"pthread_rwlock_rdlock_full64", FutexShape::glibc_rwlock_read},
+    {"pthread_rwlock_wrlock", FutexShape::glibc_rwlock_write},
+    {"pthread_rwlock_timedwrlock", FutexShape::glibc_rwlock_write},
+    {"pthread_rwlock_clockwrlock", FutexShape::glibc_rwlock_write},
+    {"pthread_rwlock_wrlock_full64", FutexShape::glibc_rwlock_write},
+    {"pthread_cond_wait", FutexShape::condvar},
+    {"pthread_cond_timedwait", FutexShape::condvar},
+    {"pthread_cond_clockwait", FutexShape::condvar},
+    {"pthread_cond_wait_common", FutexShape::condvar},
+    {"cnd_wait", FutexShape::condvar},
+    {"cnd_timedwait", FutexShape::condvar},
+    {"sem_wait", FutexShape::semaphore},
+    {"new_sem_wait", FutexShape::semaphore},
+    {"new_sem_wait_slow64", FutexShape::semaphore},
+    {"sem_timedwait", FutexShape::semaphore},
+    {"sem_clockwait", FutexShape::semaphore},
+    {"pthread_barrier_wait", FutexShape::barrier},
+    {"pthread_barrier_wait_common", FutexShape::barrier},
+    {"pthread_once", FutexShape::once},
+    {"pthread_once_slow", FutexShape::once},
+    {"pthread_join", FutexShape::join},
+    {"pthread_timedjoin_np", FutexShape::join},
+    {"pthread_clockjoin_np", FutexShape::join},
+    {"pthread_clockjoin_ex", FutexShape::join},
+    {"pthread_timedjoin_ex", FutexShape::join},
+    {"mtx_lock", FutexShape::glibc_mutex},
+    {"thrd_join", FutexShape::join},
+}};
+
+// Functions of stdio that lock the FILE themselves.
+constexpr std::array<std::string_view, 40> kStdio{
+    "flockfile", "fputs",    "fputc",   "putc",   "putchar", "puts",    "fwrite",  "fprintf",
+    "vfprintf",  "printf",   "vprintf", "fgets",  "fgetc",   "getc",    "getchar", "fread",
+    "getline",   "getdelim", "fflush",  "fclose", "fseek",   "fseeko",  "ftell",   "ftello",
+    "rewind",    "fscanf",   "vfscanf", "scanf",  "setvbuf", "ungetc",  "fgetpos", "fsetpos",
+    "perror",    "fputws",   "fputwc",  "fgetws", "fgetwc",  "freopen", "fopen",   "vfprintf_chk"};
+
+bool is_stdio(std::string_view name) {
+  if (name.starts_with("IO_")) return true;
+  if (name.ends_with("_chk")) name.remove_suffix(4);
+  return std::find(kStdio.begin(), kStdio.end(), name) != kStdio.end();
+}
+
+// Rust's standard library, by demangled or mangled name: std::sys::…::futex.
+std::optional<FutexShape> rust_shape(std::string_view name) {
+  bool in_std = name.find("std::sys") != name.npos || name.find("3std3sys") != name.npos ||
+                name.find("std::sync") != name.npos;
+  if (!in_std) return std::nullopt;
+  auto has = [&](std::string_view part) { return name.find(part) != name.npos; };
+  if (has("Condvar") || has("condvar")) return FutexShape::rust_condvar;
+  if (has("Mutex") || has("mutex") || has("RwLock") || has("rwlock") || has("Once") || has("once"))
+    return FutexShape::rust_lock;
+  if (has("ark")) return FutexShape::rust_park;  // Parker, park, thread_parking
+  return std::nullopt;
+}
+
+// Inlined into the caller where there is debug information; else only the `syscall` frame is left.
+std::optional<FutexShape> cxx_shape(std::string_view name) {
+  auto has = [&](std::string_view part) { return name.find(part) != name.npos; };
+  if (has("_M_futex_wait_until")) return FutexShape::future;
+  if (has("std::latch::wait") || has("std::barrier") || has("tree_barrier")) return FutexShape::latch;
+  if (has("std::counting_semaphore") || has("__atomic_semaphore")) return FutexShape::semaphore;
+  return std::nullopt;
+}
+
+bool is_musl(std::string_view name) {
+  return name == "timedwait_cp" || name == "timedwait" || name == "syscall_cp_c" || name == "syscall_cp_asm";
+}
+
+std::optional<FutexShape> glibc_shape(std::string_view name) {
+  auto found = std::find_if(kGlibc.begin(), kGlibc.end(), [&](const Known& k) { return k.name == name; });
+  if (found == kGlibc.end()) return std::nullopt;
+  return found->shape;
+}
+
+bool is_pi(const FutexCall& call) {
+  return call.operation == FutexOperation::lock_pi || call.operation == FutexOperation::lock_pi2;
+}
+
+// The number is in the word, so it holds, held, or was copied by a fork. Numbers rise: one below the leader's
+// is of a thread from before the process, and so the parent's.
+void judge_owner(FutexObject& object, uint32_t ns_tid, bool shared, const FutexProcess& process) {
+  object.owner_ns_tid = ns_tid;
+  object.holder = HolderState::unknown;
+  if (ns_tid == 0) return;  // on its way from one owner to the next
+  if (const PossibleOwner* owner = process.owners->by_ns_tid(ns_tid)) {
+    object.holder = HolderState::alive;
+    object.owner_tid = owner->tid;
+  } else if (!shared) {
+    bool before = process.forked_without_exec && ns_tid < process.leader_ns_tid;
+    object.holder = before ? HolderState::inherited : HolderState::ended;
+  }
+}
+
+std::string mutex_words(uint32_t kind) {
+  static constexpr std::array<const char*, 4> kKinds{"normal", "recursive", "errorcheck", "adaptive"};
+  std::string words = std::string("pthread_mutex_t, ") + kKinds[kind & kMutexKindMask];
+  if (kind & kMutexRobust) words += ", robust";
+  if (kind & kMutexPi) words += ", priority inheritance";
+  if (kind & kMutexPp) words += ", priority protection";
+  if (kind & kMutexShared) words += ", process-shared";
+  return words;
+}
+
+void examine_mutex(FutexObject& object, const FutexCall& call, std::span<const std::byte> words,
+                   const FutexProcess& process) {
+  object.detail = "pthread_mutex_t";
+  object.holder = HolderState::unknown;
+  if (words.size() < kMutexWords) return;
+  uint32_t kind = word_at(words, 16);
+  constexpr uint32_t kKnown =
+      kMutexKindMask | kMutexRobust | kMutexPi | kMutexPp | kMutexShared | kMutexElision;
+  uint32_t word = word_at(words, 0);
+  if ((kind & ~kKnown) || word == 0) return;
+  object.detail = mutex_words(kind);
+  uint32_t owner = word_at(words, 8) & kTidMask;
+  if (kind & (kMutexRobust | kMutexPi)) {
+    uint32_t in_word = word & kTidMask;
+    if (owner != 0 && owner != in_word && in_word != 0) return;  // between two owners
+    owner = in_word;
+  }
+  judge_owner(object, owner, (kind & kMutexShared) || !call.is_private, process);
+  if ((kind & kMutexRobust) && !(kind & kMutexShared) && object.holder == HolderState::unknown)
+    judge_owner(object, owner, false, process);
+}
+
+void examine_join(FutexObject& object, const FutexCall& call, const FutexProcess& process) {
+  object.kind = WaitKind::join;
+  object.detail = "pthread_join";
+  object.holder = HolderState::unknown;
+  uint32_t joined = static_cast<uint32_t>(call.value);
+  const PossibleOwner* owner = process.owners->by_ns_tid(joined);
+  if (!owner) return;
+  object.holder = HolderState::alive;
+  object.owner_tid = owner->tid;
+  object.owner_ns_tid = joined;
+}
+
+void examine_rwlock(FutexObject& object, FutexShape shape, const FutexCall& call,
+                    std::span<const std::byte> words, const FutexProcess& process) {
+  object.detail =
+      shape == FutexShape::glibc_rwlock_read ? "pthread_rwlock_t, to read" : "pthread_rwlock_t, to write";
+  object.holder = HolderState::unknown;
+  if (words.size() < sizeof(uint32_t)) return;
+  uint32_t writer = word_at(words, 0);
+  // A writer that waits at the phase futex waits for readers, whose names nobody keeps.
+  if (shape == FutexShape::glibc_rwlock_write && writer == 0) {
+    object.detail += ", readers hold it";
+    object.holder = HolderState::none;
+    return;
+  }
+  judge_owner(object, writer, !call.is_private, process);
+}
+
+void examine_stdio(FutexObject& object, std::span<const std::byte> words, const FutexProcess& process) {
+  object.detail = "FILE";
+  object.holder = HolderState::unknown;
+  uint64_t owner = long_at(words, 8);
+  if (owner == 0) return;
+  const PossibleOwner* thread = process.owners->by_tls_base(owner);
+  if (!thread) return;
+  object.holder = HolderState::alive;
+  object.owner_tid = thread->tid;
+  object.owner_ns_tid = thread->ns_tid;
+}
+
+void examine_musl(FutexObject& object, std::span<const std::byte> words, const FutexProcess& process) {
+  object.detail = "pthread_mutex_t of musl";
+  object.holder = HolderState::unknown;
+  if (words.size() < 8) return;
+  if ((word_at(words, 0) & kMuslTypeMask) == 0) {
+    object.detail += ", normal: names no owner";
+    object.holder = HolderState::none;
+    return;
+  }
+  judge_owner(object, word_at(words, 4) & kTidMask, word_at(words, 0) & 128, process);
+}
+
+struct Plain {
+  FutexShape shape;
+  WaitKind kind;
+  HolderState holder;
+  const char* detail;
+};
+
+constexpr std::array<Plain, 11> kOwnerless{{
+    {FutexShape::condvar, WaitKind::condvar, HolderState::inapplicable, "pthread_cond_t"},
+    {FutexShape::semaphore, WaitKind::semaphore, HolderState::inapplicable, "semaphore"},
+    {FutexShape::barrier, WaitKind::barrier, HolderState::inapplicable, "pthread_barrier_t"},
+    {FutexShape::latch, WaitKind::barrier, HolderState::inapplicable, "std::latch or std::barrier"},
+    {FutexShape::once, WaitKind::lock, HolderState::none, "pthread_once: names no owner"},
+    {FutexShape::libc_lock, WaitKind::lock, HolderState::none, "a lock inside libc: names no owner"},
+    {FutexShape::future, WaitKind::condvar, HolderState::inapplicable, "std::future"},
+    {FutexShape::rust_lock, WaitKind::lock, HolderState::none, "a lock of Rust's std: names no owner"},
+    {FutexShape::rust_condvar, WaitKind::condvar, HolderState::inapplicable, "Condvar of Rust's std"},
+    {FutexShape::rust_park, WaitKind::condvar, HolderState::inapplicable, "thread::park of Rust's std"},
+    {FutexShape::go_idle, WaitKind::futex, HolderState::inapplicable, "an idle thread of Go's runtime"},
+}};
+
+}  // namespace
+
+OwnerTable::OwnerTable(std::span<const PossibleOwner> threads) {
+  for (const PossibleOwner& thread : threads) {
+    by_ns_tid_[thread.ns_tid] = &thread;
+    by_tls_base_[thread.tls_base] = &thread;
+  }
+}
+
+const PossibleOwner* OwnerTable::by_ns_tid(uint32_t ns_tid) const {
+  auto found = by_ns_tid_.find(ns_tid);
+  return ns_tid && found != by_ns_tid_.end() ? found->second : nullptr;
+}
+
+const PossibleOwner* OwnerTable::by_tls_base(uint64_t tls_base) const {
+  auto found = by_tls_base_.find(tls_base);
+  return tls_base && found != by_tls_base_.end() ? found->second : nullptr;
+}
+
+FutexShape shape_of(const FutexCall& call, std::span<const std::string_view> functions) {
+  bool musl = false;
+  bool internal = false;
+  for (std::string_view full : functions) {
+    std::string_view name = plain(full);
+    if (is_musl(name)) musl = true;
+    if (full == "runtime.futex" || full.starts_with("runtime.futex.")) return FutexShape::go_idle;
+    if (internal && is_stdio(name)) return FutexShape::stdio_lock;
+    if (name == "lll_lock_wait_private") internal = true;
+    if (auto shape = glibc_shape(name)) {
+      if (musl && *shape == FutexShape::glibc_mutex) return FutexShape::musl_mutex;
+      if (musl && (*shape == FutexShape::glibc_rwlock_read || *shape == FutexShape::glibc_rwlock_write))
+        return FutexShape::unknown;  // laid out otherwise, and without an owner
+      return *shape;
+    }
+    if (auto shape = rust_shape(full)) return *shape;
+    if (auto shape = cxx_shape(full)) return *shape;
+  }
+  if (internal) return FutexShape::libc_lock;
+  return is_pi(call) ? FutexShape::raw_pi : FutexShape::unknown;
+}
+
+FutexWords words_for(FutexShape shape, const FutexCall& call) {
+  switch (shape) {
+    case FutexShape::glibc_mutex:
+      return {call.address, kMutexWords};
+    case FutexShape::stdio_lock:
+      return {call.address, 16};
+    case FutexShape::raw_pi:
+      return {call.address, 4};
+    case FutexShape::musl_mutex:
+      return {call.address - 4, 8};
+    // struct __pthread_rwlock_arch_t: __wrphase_futex at 8, __writers_futex at 12, __cur_writer at 24.
+    case FutexShape::glibc_rwlock_read:
+      return {call.address + 16, 4};
+    case FutexShape::glibc_rwlock_write:
+      return {call.address + (call.value == 2 ? 16 : 12), 4};
+    default:
+      return {};
+  }
+}
+
+FutexObject examine_futex(FutexShape shape, const FutexCall& call, std::span<const std::byte> words,
+                          const FutexProcess& process) {
+  FutexObject object;
+  for (const Plain& known : kOwnerless) {
+    if (known.shape != shape) continue;
+    object.kind = known.kind;
+    object.holder = known.holder;
+    object.detail = known.detail;
+    return object;
+  }
+  object.kind = WaitKind::lock;
+  switch (shape) {
+    case FutexShape::glibc_mutex:
+      examine_mutex(object, call, words, process);
+      break;
+    case FutexShape::glibc_rwlock_read:
+    case FutexShape::glibc_rwlock_write:
+      examine_rwlock(object, shape, call, words, process);
+      break;
+    case FutexShape::stdio_lock:
+      examine_stdio(object, words, process);
+      break;
+    case FutexShape::musl_mutex:
+      examine_musl(object, words, process);
+      break;
+    case FutexShape::raw_pi:
+      object.detail = "futex, priority inheritance";
+      judge_owner(object, word_at(words, 0) & kTidMask, !call.is_private, process);
+      break;
+    case FutexShape::join:
+      examine_join(object, call, process);
+      break;
+    default:
+      object.kind = WaitKind::futex;
+      object.holder = HolderState::unknown;
+  }
+  return object;
+}
+
+}  // namespace loiter

@@ -1,0 +1,100 @@
+// What a futex belongs to and who holds it: from the functions on the stack, which tell what it is, and the
+// words around it, which tell the owner. Knows glibc's and musl's layouts (KERNEL_GLIBC.md section 3).
+//
+// Pure, any thread. The words come from a process that is not trusted: an owner is believed only where the
+// function is known, the kind of lock is one that has owners, and a thread of that process bears the number.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/inspect/wait_call.h"
+
+namespace loiter {
+
+enum class FutexShape : uint8_t {
+  unknown,
+  glibc_mutex,
+  glibc_rwlock_read,
+  glibc_rwlock_write,
+  stdio_lock,
+  libc_lock,  // inside libc: of malloc, of the loader
+  join,
+  condvar,
+  semaphore,
+  barrier,
+  once,
+  future,
+  musl_mutex,
+  rust_lock,
+  rust_condvar,
+  rust_park,
+  latch,
+  go_idle,
+  raw_pi,  // LOCK_PI without a function that is known: the kernel itself demands the owner in the word
+};
+
+// `functions`: names of the functions on the stack, innermost first, a few of them; mangled or not.
+FutexShape shape_of(const FutexCall& call, std::span<const std::string_view> functions);
+
+struct FutexWords {
+  uint64_t address = 0;  // what is to be read of the target…
+  uint32_t size = 0;     // … 0: nothing
+};
+FutexWords words_for(FutexShape shape, const FutexCall& call);
+
+// Threads of the process as the words may name them.
+struct PossibleOwner {
+  uint32_t tid = 0;
+  uint32_t ns_tid = 0;
+  uint64_t tls_base = 0;
+};
+
+enum class HolderState : uint8_t {
+  inapplicable,  // such waits have no holder
+  alive,
+  ended,      // it ended while it held the lock
+  inherited,  // a thread of the parent process held it when it forked
+  none,       // this kind of object names no owner
+  unknown,    // it has one, which could not be told for certain
+};
+
+// Finds owners by what the words call them. The threads stay the caller's.
+class OwnerTable {
+ public:
+  explicit OwnerTable(std::span<const PossibleOwner> threads);
+  const PossibleOwner* by_ns_tid(uint32_t ns_tid) const;
+  const PossibleOwner* by_tls_base(uint64_t tls_base) const;
+
+ private:
+  std::unordered_map<uint32_t, const PossibleOwner*> by_ns_tid_;
+  std::unordered_map<uint64_t, const PossibleOwner*> by_tls_base_;
+};
+
+struct FutexObject {
+  WaitKind kind = WaitKind::futex;
+  std::string detail;  // "pthread_mutex_t, recursive"
+  HolderState holder = HolderState::inapplicable;
+  uint32_t owner_tid = 0;     // of the host, with `alive` and a thread of this very process
+  uint32_t owner_ns_tid = 0;  // as the word has it; also of ended and foreign owners
+};
+
+struct FutexProcess {
+  const OwnerTable* owners = nullptr;  // never null where it is used
+  uint32_t leader_ns_tid = 0;
+  bool forked_without_exec = false;
+};
+
+// `words`: what was read at words_for(); shorter: it could not be. A lock that is shared between processes
+// and whose owner is not of this one comes back as unknown, with owner_ns_tid set, for the caller to look
+// elsewhere.
+FutexObject examine_futex(FutexShape shape, const FutexCall& call, std::span<const std::byte> words,
+                          const FutexProcess& process);
+
+}  // namespace loiter

@@ -1,0 +1,71 @@
+// One look inside a process: its threads at a moment, what the blocked ones wait for and on whom, their
+// stacks. A plain value: made by the inspector, immutable from then on, read by any thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bpf/records.h"
+#include "daemon/inspect/futex_object.h"
+#include "daemon/inspect/stack_types.h"
+#include "daemon/inspect/wait_call.h"
+
+namespace loiter {
+
+// A process at the other end of a pipe or a local socket.
+struct Peer {
+  uint32_t pid = 0;
+  int fd = -1;  // its descriptor there
+  friend bool operator==(const Peer&, const Peer&) = default;
+};
+
+struct Holder {
+  HolderState state = HolderState::inapplicable;
+  uint32_t tid = 0;  // 0: unknown, or the process as a whole
+  uint32_t pid = 0;
+};
+
+struct Wait {
+  WaitKind kind = WaitKind::other;
+  std::string object;              // bytes; empty: none
+  std::string detail;              // a phrase for people; may be empty
+  std::optional<bool> is_private;  // of a futex
+  int fd = -1;
+  Holder holder;
+  std::optional<bool> bounded;  // nullopt: could not be told
+  std::optional<uint64_t> timeout_left_ns;
+  std::optional<uint64_t> timeout_ns;  // the whole length, where the call tells it
+  std::vector<Peer> peers;
+};
+
+struct InspectedThread {
+  loiter_thread record{};  // with tls base
+  uint32_t ns_tid = 0;
+  bool blocked = false;  // it slept all the time it was looked at
+  std::optional<Wait> wait;
+  std::optional<uint32_t> stack;  // index into Inspection::stacks.stacks
+  std::string cut;                // why there is none, or why it ends early; empty: it is whole
+  std::vector<std::string> kernel_stack;
+};
+
+struct Inspection {
+  uint32_t pid = 0;
+  uint64_t start_boot_ns = 0;
+  uint64_t mono_ns = 0;  // of the end of the look
+  uint64_t boot_ns = 0;
+  std::string failure;  // not empty: why it could not be looked inside; threads may be there nevertheless
+  bool gone = false;    // there is no such process (any more)
+  std::vector<InspectedThread> threads;  // ascending tid
+  UnwindReply stacks;
+  std::map<ModuleKey, std::string> modules;  // paths, bytes
+
+  const InspectedThread* find(uint32_t tid) const;
+};
+
+using InspectionPtr = std::shared_ptr<const Inspection>;
+
+}  // namespace loiter

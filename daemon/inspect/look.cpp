@@ -1,0 +1,177 @@
+#include "daemon/inspect/look.h"
+
+#include <algorithm>
+
+#include "daemon/base/clock.h"
+
+namespace loiter {
+namespace {
+
+constexpr size_t kMaxMapsBytes = 24 << 20;
+constexpr uint64_t kLeaveAloneNs = 60'000'000'000;  // who made the opener hang would do so again
+
+constexpr uint32_t kDead = 0x80 | 0x10 | 0x20;  // TASK_DEAD, EXIT_DEAD, EXIT_ZOMBIE (include/linux/sched.h)
+
+bool sleeps(const loiter_thread& record) {
+  if (record.marks & (LOITER_MARK_ON_CPU | LOITER_MARK_MOVED)) return false;
+  if ((record.marks & LOITER_MARK_ON_RQ) && !(record.marks & LOITER_MARK_DELAYED)) return false;
+  return record.exit_state == 0 && !(record.state & kDead) && record.state != 0;
+}
+
+uint64_t switches(const loiter_thread& record) {
+  return record.voluntary_switches + record.involuntary_switches;
+}
+
+// Equal counts and asleep both times: it did not run in between (DESIGN.md section 2).
+bool same_sleep(const loiter_thread& before, const loiter_thread& after) {
+  return before.id.start_boot_ns == after.id.start_boot_ns && before.id.exec_id == after.id.exec_id &&
+         switches(before) == switches(after) && before.exec_start == after.exec_start && sleeps(after);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Looker>> Looker::make(const HostLookup& host) {
+  auto memory = SharedMemory::make();
+  if (!memory) return memory.error();
+  auto reader = TaskReader::open();
+  if (!reader) return reader.error();
+  return std::unique_ptr<Looker>(new Looker(host, std::move(*memory), std::move(*reader)));
+}
+
+Looker::Looker(const HostLookup& host, SharedMemory memory, std::unique_ptr<TaskReader> reader)
+    : host_(host),
+      memory_(std::move(memory)),
+      opener_(memory_),
+      parser_(memory_),
+      modules_(opener_, parser_),
+      stacks_(memory_, opener_, parser_, modules_),
+      waits_(memory_, opener_, host_),
+      reader_(std::move(reader)) {}
+
+bool Looker::read_threads(const LookWish& wish, Inspection& inspection) {
+  if (Status read = reader_->read(wish.pid, census_); !read) {
+    inspection.failure = read.error().message;
+    inspection.gone = true;
+    return false;
+  }
+  for (const loiter_thread& record : census_.threads) {
+    if (record.id.tid == record.id.tgid) inspection.start_boot_ns = record.id.start_boot_ns;
+    InspectedThread& thread = inspection.threads.emplace_back();
+    thread.record = record;
+    thread.ns_tid = record.id.tid;
+    thread.blocked = sleeps(record);
+    if (!thread.blocked) thread.cut = record.exit_state ? "it has ended" : "it is running";
+  }
+  bool another =
+      wish.start_boot_ns && inspection.start_boot_ns && inspection.start_boot_ns != wish.start_boot_ns;
+  if (another) inspection.threads.clear();
+  inspection.gone = inspection.threads.empty();
+  return !inspection.gone;
+}
+
+void Looker::read_details(const LookWish& wish, Inspection& inspection) {
+  auto details = reader_->details(
+      wish.pid, wish.kernel_stacks ? LOITER_KERNEL_STACKS_ALL : LOITER_KERNEL_STACKS_BLOCKED_HARD);
+  if (!details) return;
+  auto detail = details->begin();
+  for (InspectedThread& thread : inspection.threads) {
+    while (detail != details->end() && detail->tid < thread.record.id.tid) ++detail;
+    if (detail == details->end()) break;
+    if (detail->tid != thread.record.id.tid) continue;
+    if (detail->ns_tid) thread.ns_tid = detail->ns_tid;
+    thread.kernel_stack = std::move(detail->kernel_stack);
+  }
+}
+
+void Looker::take_stacks(const LookWish& wish, const std::vector<Mapping>& mappings, Inspection& inspection) {
+  std::vector<const loiter_regs*> regs;
+  std::vector<InspectedThread*> whose;
+  for (InspectedThread& thread : inspection.threads) {
+    if (!thread.blocked || !(thread.record.marks & LOITER_MARK_REGS)) continue;
+    if (wish.tid && thread.record.id.tid != *wish.tid && wish.stacks) continue;
+    if (thread.record.marks & LOITER_MARK_COMPAT) {
+      thread.cut = "stacks of 32-bit programs are not read";
+      continue;
+    }
+    if (!wish.stacks && !waits_.wants_stack(thread)) continue;
+    regs.push_back(&thread.record.regs);
+    whose.push_back(&thread);
+  }
+  if (regs.empty()) return;
+  StackWish stack_wish{.pid = wish.pid, .with_lines = wish.with_lines, .whole = wish.stacks};
+  auto leader = inspection.find(wish.pid);
+  if (wish.stacks && leader)
+    stack_wish.perf_map = modules_.perf_map(wish.pid, leader->ns_tid, leader->record.uid);
+  auto stacks = stacks_.take(stack_wish, mappings, regs);
+  if (!stacks) {
+    for (InspectedThread* thread : whose) thread->cut = stacks.error().message;
+    return;
+  }
+  inspection.stacks = std::move(*stacks);
+  for (size_t i = 0; i < whose.size(); ++i) {
+    whose[i]->stack = static_cast<uint32_t>(i);
+    Cut cut = inspection.stacks.stacks[i].cut;
+    if (cut != Cut::none) whose[i]->cut = to_string(cut);
+  }
+}
+
+// After the last read of the target: who ran meanwhile, or is another one now, is not believed.
+void Looker::check_again(Inspection& inspection) {
+  bool read = static_cast<bool>(reader_->read(inspection.pid, census_));
+  size_t at = 0;
+  for (InspectedThread& thread : inspection.threads) {
+    if (!thread.blocked) continue;
+    while (read && at < census_.threads.size() && census_.threads[at].id.tid < thread.record.id.tid) ++at;
+    bool there = read && at < census_.threads.size() && census_.threads[at].id.tid == thread.record.id.tid;
+    if (there && same_sleep(thread.record, census_.threads[at])) continue;
+    thread.blocked = false;
+    thread.wait.reset();
+    thread.stack.reset();
+    thread.cut = there ? "it ran while it was read" : "it ended while it was read";
+  }
+}
+
+void Looker::name_modules(Inspection& inspection) const {
+  for (const CodePlace& place : inspection.stacks.places)
+    if (place.module) inspection.modules.try_emplace(place.module, modules_.name(place.module));
+}
+
+bool Looker::is_hung(const Inspection& inspection) {
+  auto found = hung_until_.find({inspection.pid, inspection.start_boot_ns});
+  if (found == hung_until_.end()) return false;
+  if (found->second > monotonic_now_ns()) return true;
+  hung_until_.erase(found);
+  return false;
+}
+
+InspectionPtr Looker::look(const LookWish& wish) {
+  auto inspection = std::make_shared<Inspection>();
+  inspection->pid = wish.pid;
+  if (!read_threads(wish, *inspection)) return inspection;
+  read_details(wish, *inspection);
+  uint64_t restarts = opener_.restarts();
+  if (is_hung(*inspection)) {
+    inspection->failure = "reading this process hung a moment ago: it is left alone for a minute";
+    for (InspectedThread& thread : inspection->threads)
+      if (thread.blocked) thread.cut = inspection->failure;
+    waits_.find_without_memory(*inspection);
+  } else {
+    auto maps = opener_.read_file("/proc/" + std::to_string(wish.pid) + "/maps", kMaxMapsBytes);
+    std::vector<Mapping> mappings;
+    if (maps)
+      mappings = parse_maps(*maps);
+    else
+      inspection->failure = "its memory map: " + maps.error().message;
+    take_stacks(wish, mappings, *inspection);
+    waits_.find(*inspection, mappings);
+  }
+  if (opener_.restarts() != restarts)
+    hung_until_[{wish.pid, inspection->start_boot_ns}] = monotonic_now_ns() + kLeaveAloneNs;
+  check_again(*inspection);
+  name_modules(*inspection);
+  inspection->mono_ns = monotonic_now_ns();
+  inspection->boot_ns = boottime_now_ns();
+  return inspection;
+}
+
+}  // namespace loiter

@@ -1,0 +1,67 @@
+// Looks inside one process, once: its threads before and after, and in between memory, stacks, descriptors
+// and locks. What did not sleep throughout is told as such and nothing of it is believed.
+//
+// Owned by the inspector's thread, with the helpers it uses.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/inspect/host_lookup.h"
+#include "daemon/inspect/inspection.h"
+#include "daemon/inspect/maps.h"
+#include "daemon/inspect/modules.h"
+#include "daemon/inspect/opener.h"
+#include "daemon/inspect/parser/parser.h"
+#include "daemon/inspect/stack_taker.h"
+#include "daemon/inspect/wait_finder.h"
+#include "daemon/sensors/task_reader.h"
+
+namespace loiter {
+
+struct LookWish {
+  uint32_t pid = 0;
+  uint64_t start_boot_ns = 0;   // 0: whichever has the pid
+  std::optional<uint32_t> tid = {};  // stacks of this thread alone
+  bool stacks = false;          // whole ones; else only what tells the waits
+  bool with_lines = false;
+  bool kernel_stacks = false;  // of all threads; else of those in uninterruptible sleep
+};
+
+class Looker {
+ public:
+  static Result<std::unique_ptr<Looker>> make(const HostLookup& host);
+
+  InspectionPtr look(const LookWish& wish);
+
+  uint64_t opener_restarts() const { return opener_.restarts(); }
+  uint64_t parser_restarts() const { return parser_.generation(); }
+
+ private:
+  Looker(const HostLookup& host, SharedMemory memory, std::unique_ptr<TaskReader> reader);
+  bool read_threads(const LookWish& wish, Inspection& inspection);
+  void read_details(const LookWish& wish, Inspection& inspection);
+  void take_stacks(const LookWish& wish, const std::vector<Mapping>& mappings, Inspection& inspection);
+  void check_again(Inspection& inspection);
+  void name_modules(Inspection& inspection) const;
+  bool is_hung(const Inspection& inspection);
+
+  const HostLookup& host_;
+  SharedMemory memory_;
+  Opener opener_;
+  Parser parser_;
+  Modules modules_;
+  StackTaker stacks_;
+  WaitFinder waits_;
+  std::unique_ptr<TaskReader> reader_;
+  Census census_;
+  // Processes that made the opener hang, by pid and start, until when they are left alone.
+  std::map<std::pair<uint32_t, uint64_t>, uint64_t> hung_until_;
+};
+
+}  // namespace loiter

@@ -1,0 +1,278 @@
+#include "daemon/inspect/parser/wire.h"
+
+#include <cstring>
+#include <protozero/pbf_reader.hpp>
+#include <protozero/pbf_writer.hpp>
+
+namespace loiter {
+namespace {
+
+// What a reply may hold at most; the parser's own limits lie below.
+constexpr size_t kMaxPlaces = 4'000'000;
+constexpr size_t kMaxLines = 256;       // functions inlined into one another at one place
+constexpr size_t kMaxFrames = 65'536;   // of one stack
+constexpr size_t kMaxText = 64 * 1024;  // of one name
+
+enum FactsField : uint32_t {
+  kValid = 1,
+  kBuildId,
+  kDebugLink,
+  kDebugLinkCrc,
+  kAltLink,
+  kHasLines,
+  kHasSymbols,
+};
+enum ReplyField : uint32_t { kPlace = 1, kStack };
+enum PlaceField : uint32_t { kPc = 1, kModule, kOffset, kExportName, kLine };
+enum LineField : uint32_t { kSymbol = 1, kFile, kNumber, kInlined };
+enum StackField : uint32_t { kPlaces = 1, kCut, kWantedEnd };
+
+template <typename T>
+void append(std::vector<std::byte>& to, const T* items, size_t count) {
+  const auto* bytes = reinterpret_cast<const std::byte*>(items);
+  to.insert(to.end(), bytes, bytes + count * sizeof(T));
+}
+
+struct Malformed {};
+
+void require(bool holds) {
+  if (!holds) throw Malformed{};
+}
+
+std::string text_of(protozero::pbf_reader& reader) {
+  protozero::data_view view = reader.get_view();
+  require(view.size() <= kMaxText);
+  return {view.data(), view.size()};
+}
+
+// protozero throws on what is no protobuf, we on what is no reply.
+template <typename T, typename Decode>
+Result<T> guarded(Decode decode) {
+  try {
+    return decode();
+  } catch (const protozero::exception&) {
+  } catch (const Malformed&) {
+  }
+  return Error{Error::Kind::internal, "the parser answered nonsense"};
+}
+
+CodeLine decode_line(protozero::pbf_reader reader) {
+  CodeLine line;
+  while (reader.next()) switch (reader.tag()) {
+      case kSymbol:
+        line.symbol = text_of(reader);
+        break;
+      case kFile:
+        line.file = text_of(reader);
+        break;
+      case kNumber:
+        line.line = reader.get_uint32();
+        break;
+      case kInlined:
+        line.inlined = reader.get_bool();
+        break;
+      default:
+        reader.skip();
+    }
+  return line;
+}
+
+CodePlace decode_place(protozero::pbf_reader reader) {
+  CodePlace place;
+  while (reader.next()) switch (reader.tag()) {
+      case kPc:
+        place.pc = reader.get_fixed64();
+        break;
+      case kModule:
+        place.module = reader.get_uint64();
+        break;
+      case kOffset:
+        place.offset = reader.get_uint64();
+        break;
+      case kExportName:
+        place.export_name = text_of(reader);
+        break;
+      case kLine:
+        require(place.lines.size() < kMaxLines);
+        place.lines.push_back(decode_line(reader.get_message()));
+        break;
+      default:
+        reader.skip();
+    }
+  require(!place.lines.empty());
+  return place;
+}
+
+Stack decode_stack(protozero::pbf_reader reader) {
+  Stack stack;
+  while (reader.next()) switch (reader.tag()) {
+      case kPlaces:
+        for (uint32_t place : reader.get_packed_uint32()) {
+          require(stack.places.size() < kMaxFrames);
+          stack.places.push_back(place);
+        }
+        break;
+      case kCut: {
+        uint32_t cut = reader.get_uint32();
+        require(cut <= static_cast<uint32_t>(Cut::too_deep));
+        stack.cut = static_cast<Cut>(cut);
+        break;
+      }
+      case kWantedEnd:
+        stack.wanted_end = reader.get_fixed64();
+        break;
+      default:
+        reader.skip();
+    }
+  return stack;
+}
+
+}  // namespace
+
+// --- to the child ----------------------------------------------------------------------------------
+
+std::vector<std::byte> encode_module_request(ParserOp op, ModuleKey key) {
+  std::vector<std::byte> message;
+  ParserRequest head{.op = op, .key = key};
+  append(message, &head, 1);
+  return message;
+}
+
+std::vector<std::byte> encode_unwind_request(const std::vector<CodeMapping>& mappings, ModuleKey perf_map,
+                                             bool with_lines, std::span<const SharedJob> jobs) {
+  std::vector<std::byte> message;
+  ParserRequest head{.op = ParserOp::unwind,
+                     .with_lines = with_lines,
+                     .key = perf_map,
+                     .mappings = mappings.size(),
+                     .jobs = jobs.size()};
+  append(message, &head, 1);
+  append(message, mappings.data(), mappings.size());
+  append(message, jobs.data(), jobs.size());
+  return message;
+}
+
+bool decode_unwind_request(const std::vector<std::byte>& message, std::span<const std::byte> memory,
+                           std::vector<SharedJob>& jobs, UnwindRequest& request) {
+  ParserRequest head;
+  if (message.size() < sizeof(head)) return false;
+  std::memcpy(&head, message.data(), sizeof(head));
+  if (message.size() != sizeof(head) + head.mappings * sizeof(CodeMapping) + head.jobs * sizeof(SharedJob))
+    return false;
+  const std::byte* at = message.data() + sizeof(head);
+  request.mappings.resize(head.mappings);
+  std::memcpy(request.mappings.data(), at, head.mappings * sizeof(CodeMapping));
+  at += head.mappings * sizeof(CodeMapping);
+  jobs.resize(head.jobs);
+  std::memcpy(jobs.data(), at, head.jobs * sizeof(SharedJob));
+  request.perf_map = head.key;
+  request.with_lines = head.with_lines;
+  request.jobs.clear();
+  for (const SharedJob& job : jobs) {
+    if (job.place > memory.size() || job.size > memory.size() - job.place) return false;
+    request.jobs.push_back({.regs = &job.regs,
+                            .memory_start = job.memory_start,
+                            .memory = memory.subspan(job.place, job.size),
+                            .whole = job.whole != 0});
+  }
+  return true;
+}
+
+// --- from the child --------------------------------------------------------------------------------
+
+std::string encode_facts(const ModuleFacts& facts) {
+  std::string message;
+  protozero::pbf_writer writer(message);
+  writer.add_bool(kValid, facts.valid);
+  writer.add_bytes(kBuildId, facts.build_id);
+  writer.add_bytes(kDebugLink, facts.debug_link);
+  writer.add_uint32(kDebugLinkCrc, facts.debug_link_crc);
+  writer.add_bytes(kAltLink, facts.alt_link);
+  writer.add_bool(kHasLines, facts.has_lines);
+  writer.add_bool(kHasSymbols, facts.has_symbols);
+  return message;
+}
+
+Result<ModuleFacts> decode_facts(std::string_view message) {
+  return guarded<ModuleFacts>([&] {
+    protozero::pbf_reader reader(message.data(), message.size());
+    ModuleFacts facts;
+    while (reader.next()) switch (reader.tag()) {
+        case kValid:
+          facts.valid = reader.get_bool();
+          break;
+        case kBuildId:
+          facts.build_id = text_of(reader);
+          break;
+        case kDebugLink:
+          facts.debug_link = text_of(reader);
+          break;
+        case kDebugLinkCrc:
+          facts.debug_link_crc = reader.get_uint32();
+          break;
+        case kAltLink:
+          facts.alt_link = text_of(reader);
+          break;
+        case kHasLines:
+          facts.has_lines = reader.get_bool();
+          break;
+        case kHasSymbols:
+          facts.has_symbols = reader.get_bool();
+          break;
+        default:
+          reader.skip();
+      }
+    return facts;
+  });
+}
+
+std::string encode_reply(const UnwindReply& reply) {
+  std::string message;
+  protozero::pbf_writer writer(message);
+  for (const CodePlace& place : reply.places) {
+    protozero::pbf_writer to(writer, kPlace);
+    to.add_fixed64(kPc, place.pc);
+    to.add_uint64(kModule, place.module);
+    to.add_uint64(kOffset, place.offset);
+    to.add_bytes(kExportName, place.export_name);
+    for (const CodeLine& line : place.lines) {
+      protozero::pbf_writer part(to, kLine);
+      part.add_bytes(kSymbol, line.symbol);
+      part.add_bytes(kFile, line.file);
+      part.add_uint32(kNumber, line.line);
+      part.add_bool(kInlined, line.inlined);
+    }
+  }
+  for (const Stack& stack : reply.stacks) {
+    protozero::pbf_writer to(writer, kStack);
+    to.add_packed_uint32(kPlaces, stack.places.begin(), stack.places.end());
+    to.add_uint32(kCut, static_cast<uint32_t>(stack.cut));
+    to.add_fixed64(kWantedEnd, stack.wanted_end);
+  }
+  return message;
+}
+
+Result<UnwindReply> decode_reply(std::string_view message, size_t jobs) {
+  return guarded<UnwindReply>([&] {
+    protozero::pbf_reader reader(message.data(), message.size());
+    UnwindReply reply;
+    while (reader.next()) switch (reader.tag()) {
+        case kPlace:
+          require(reply.places.size() < kMaxPlaces);
+          reply.places.push_back(decode_place(reader.get_message()));
+          break;
+        case kStack:
+          require(reply.stacks.size() < jobs);
+          reply.stacks.push_back(decode_stack(reader.get_message()));
+          break;
+        default:
+          reader.skip();
+      }
+    require(reply.stacks.size() == jobs);
+    for (const Stack& stack : reply.stacks)
+      for (uint32_t place : stack.places) require(place < reply.places.size());
+    return reply;
+  });
+}
+
+}  // namespace loiter

@@ -1,0 +1,60 @@
+// The messages between the daemon and the parser child.
+//
+// To the child: plain structs, since it may trust its owner and both are this executable. From the child:
+// protobuf, taken apart with every bound checked, since a hostile file may have taken the child over.
+// Pure functions, any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "daemon/base/result.h"
+#include "daemon/inspect/stack_types.h"
+
+namespace loiter {
+
+enum class ParserOp : uint32_t {
+  add_module = 1,
+  add_debug_file,
+  add_supplement,
+  add_perf_map,
+  forget,
+  unwind
+};
+
+struct ParserRequest {
+  ParserOp op{};
+  uint32_t with_lines = 0;
+  ModuleKey key = 0;  // for unwind: the perf map
+  uint64_t mappings = 0;
+  uint64_t jobs = 0;
+};
+
+// A StackJob whose memory lies in the shared memory.
+struct SharedJob {
+  loiter_regs regs;
+  uint64_t memory_start = 0;
+  uint64_t place = 0;
+  uint32_t size = 0;
+  uint32_t whole = 0;
+};
+
+std::vector<std::byte> encode_module_request(ParserOp op, ModuleKey key);
+std::vector<std::byte> encode_unwind_request(const std::vector<CodeMapping>& mappings, ModuleKey perf_map,
+                                             bool with_lines, std::span<const SharedJob> jobs);
+
+// The child's view of an unwind request; `memory` is the whole shared memory. False: malformed.
+bool decode_unwind_request(const std::vector<std::byte>& message, std::span<const std::byte> memory,
+                           std::vector<SharedJob>& jobs, UnwindRequest& request);
+
+std::string encode_facts(const ModuleFacts& facts);
+Result<ModuleFacts> decode_facts(std::string_view message);
+
+std::string encode_reply(const UnwindReply& reply);
+// `jobs`: how many stacks there must be.
+Result<UnwindReply> decode_reply(std::string_view message, size_t jobs);
+
+}  // namespace loiter

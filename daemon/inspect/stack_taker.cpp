@@ -1,0 +1,124 @@
+#include "daemon/inspect/stack_taker.h"
+
+#include <algorithm>
+#include <iterator>
+#include <unordered_map>
+
+namespace loiter {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+constexpr uint64_t kRedZone = 128;  // x86-64 ABI: a leaf may use so much below its stack pointer
+
+// Most blocked threads have all of their frames in the first 8 KiB; deeper ones are asked for again. For the
+// innermost frames alone one page does.
+constexpr uint64_t kFirstBytes = 8192;
+constexpr uint64_t kFewBytes = 2048;
+constexpr uint64_t kGrowth = 8;
+constexpr uint64_t kMaxBytes = 16 << 20;  // of one stack: twice the default limit of a main thread's
+constexpr uint64_t kBatchBytes = SharedMemory::kSize;
+
+// Makes of two replies one: `from`'s stacks go where `indices` says, its places behind those of `to`.
+void merge(UnwindReply& to, UnwindReply from, std::span<const size_t> indices) {
+  auto base = static_cast<uint32_t>(to.places.size());
+  std::move(from.places.begin(), from.places.end(), std::back_inserter(to.places));
+  for (size_t i = 0; i < from.stacks.size(); ++i) {
+    for (uint32_t& place : from.stacks[i].places) place += base;
+    to.stacks[indices[i]] = std::move(from.stacks[i]);
+  }
+}
+
+}  // namespace
+
+std::vector<StackTaker::Slice> StackTaker::first_slices(const StackWish& wish,
+                                                        const std::vector<Mapping>& mappings,
+                                                        std::span<const loiter_regs* const> regs) const {
+  std::vector<Slice> slices;
+  for (size_t i = 0; i < regs.size(); ++i) {
+    uint64_t sp = regs[i]->sp;
+    Slice& slice = slices.emplace_back();
+    slice.index = i;
+    slice.start = sp > kRedZone ? sp - kRedZone : sp;
+    const Mapping* mapping = find_mapping(mappings, sp);
+    if (!mapping || !mapping->readable) {
+      slice.end = slice.limit = slice.start;
+      continue;
+    }
+    slice.start = std::max(slice.start, mapping->start);
+    slice.limit = mapping->end;
+    slice.end = std::min(slice.start + (wish.whole ? kFirstBytes : kFewBytes), slice.limit);
+  }
+  return slices;
+}
+
+Result<UnwindReply> StackTaker::unwind(const StackWish& wish, const std::vector<Mapping>& mappings,
+                                       std::span<const SharedJob> jobs) {
+  Error last;
+  for (bool with_lines : {wish.with_lines, false}) {
+    auto reply = parser_.unwind(modules_.resolve(wish.pid, mappings), wish.perf_map, with_lines, jobs);
+    if (reply) return reply;
+    last = reply.error();
+    modules_.blame_last();
+  }
+  return last;
+}
+
+Result<UnwindReply> StackTaker::take_batch(const StackWish& wish, const std::vector<Mapping>& mappings,
+                                           std::span<const loiter_regs* const> regs,
+                                           std::span<const Slice> batch) {
+  std::vector<MemoryPiece> pieces;
+  uint64_t place = 0;
+  for (const Slice& slice : batch) {
+    auto size = static_cast<uint32_t>(slice.end - slice.start);
+    pieces.push_back({slice.start, size, 0, place});
+    place += (size + 15) & ~15ULL;
+  }
+  if (Status read = opener_.read_memory(wish.pid, pieces); !read) return read.error();
+  std::vector<SharedJob> jobs;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    bool whole = batch[i].end == batch[i].limit || pieces[i].got < pieces[i].size;
+    jobs.push_back({*regs[batch[i].index], pieces[i].address, pieces[i].place, pieces[i].got, whole});
+  }
+  auto reply = unwind(wish, mappings, jobs);
+  memory_.wipe(place);
+  return reply;
+}
+
+Result<UnwindReply> StackTaker::take(const StackWish& wish, const std::vector<Mapping>& mappings,
+                                     std::span<const loiter_regs* const> regs) {
+  UnwindReply all;
+  all.stacks.resize(regs.size());
+  std::vector<Slice> todo = first_slices(wish, mappings, regs);
+  while (!todo.empty()) {
+    std::vector<Slice> batch, later;
+    uint64_t bytes = 0;
+    for (Slice& slice : todo) {
+      uint64_t size = slice.end - slice.start + kPage;
+      if (bytes + size <= kBatchBytes) {
+        bytes += size;
+        batch.push_back(slice);
+      } else {
+        later.push_back(slice);
+      }
+    }
+    auto reply = take_batch(wish, mappings, regs, batch);
+    if (!reply) return reply;
+    std::vector<size_t> indices;
+    for (size_t i = 0; i < batch.size(); ++i) {
+      indices.push_back(batch[i].index);
+      uint64_t size = batch[i].end - batch[i].start;
+      if (!wish.whole || reply->stacks[i].cut != Cut::needs_memory || batch[i].end >= batch[i].limit ||
+          size >= kMaxBytes)
+        continue;
+      Slice more = batch[i];
+      uint64_t wanted = std::max(size * kGrowth, reply->stacks[i].wanted_end - more.start);
+      more.end = std::min(more.start + std::min(wanted, kMaxBytes), more.limit);
+      later.push_back(more);
+    }
+    merge(all, std::move(*reply), indices);
+    todo = std::move(later);
+  }
+  return all;
+}
+
+}  // namespace loiter

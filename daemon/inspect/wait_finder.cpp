@@ -1,0 +1,286 @@
+#include "daemon/inspect/wait_finder.h"
+
+#include <linux/futex.h>
+
+#include <algorithm>
+#include <array>
+#include <cinttypes>
+#include <cstdio>
+#include <cstring>
+
+#include "daemon/base/clock.h"
+
+namespace loiter {
+namespace {
+
+// Waits are told apart by the first few functions; below lies the program's own code.
+constexpr size_t kFunctions = 10;
+constexpr uint32_t kForkNoExec = 0x40;  // PF_FORKNOEXEC (include/linux/sched.h)
+constexpr size_t kMaxMapsBytes = 24 << 20;
+
+std::string hex(uint64_t address) {
+  char text[24];
+  std::snprintf(text, sizeof(text), "0x%" PRIx64, address);
+  return text;
+}
+
+// Names of the functions innermost on a thread's stack; views into the inspection.
+std::vector<std::string_view> functions_of(const Inspection& inspection, const InspectedThread& thread) {
+  std::vector<std::string_view> names;
+  if (!thread.stack) return names;
+  for (uint32_t index : inspection.stacks.stacks[*thread.stack].places) {
+    if (names.size() >= kFunctions) break;
+    const CodePlace& place = inspection.stacks.places[index];
+    for (const CodeLine& line : place.lines)
+      if (!line.symbol.empty()) names.push_back(line.symbol);
+    if (!place.export_name.empty() && (names.empty() || names.back() != place.export_name))
+      names.push_back(place.export_name);
+  }
+  return names;
+}
+
+uint64_t now_of(TimeoutSource::Clock clock) {
+  switch (clock) {
+    case TimeoutSource::Clock::realtime:
+      return realtime_now_ns();
+    case TimeoutSource::Clock::boottime:
+      return boottime_now_ns();
+    default:
+      return monotonic_now_ns();
+  }
+}
+
+// Nothing where seconds or fraction are out of range: not a timeout that the kernel would have taken.
+std::optional<uint64_t> timeout_ns(TimeoutSource::Form form, std::span<const std::byte> bytes) {
+  auto word = [&](size_t index, size_t size) {
+    int64_t value = 0;
+    if (size == 4) {
+      int32_t narrow = 0;
+      std::memcpy(&narrow, bytes.data() + index * size, size);
+      return static_cast<int64_t>(narrow);
+    }
+    std::memcpy(&value, bytes.data() + index * size, size);
+    return value;
+  };
+  using Form = TimeoutSource::Form;
+  size_t size = form == Form::timespec32 || form == Form::timeval32 ? 4 : 8;
+  int64_t unit = form == Form::timeval || form == Form::timeval32 ? 1000 : 1;
+  if (bytes.size() < 2 * size) return std::nullopt;
+  int64_t seconds = word(0, size), fraction = word(1, size);
+  if (seconds < 0 || seconds > INT64_MAX / 1'000'000'000 - 1 || fraction < 0 ||
+      fraction * unit >= 1'000'000'000)
+    return std::nullopt;
+  return static_cast<uint64_t>(seconds) * 1'000'000'000 + static_cast<uint64_t>(fraction * unit);
+}
+
+}  // namespace
+
+struct WaitFinder::Futex {
+  size_t thread = 0;  // index
+  FutexShape shape = FutexShape::unknown;
+  FutexWords words;
+  std::span<const std::byte> bytes;
+};
+
+struct WaitFinder::Deadline {
+  size_t thread = 0;
+  std::span<const std::byte> bytes;
+};
+
+bool WaitFinder::wants_stack(const InspectedThread& thread) const {
+  return wait_call_of(thread.record).futex.has_value();
+}
+
+// What the registers alone say.
+void WaitFinder::start_waits(Inspection& inspection) {
+  calls_.assign(inspection.threads.size(), {});
+  for (size_t i = 0; i < inspection.threads.size(); ++i) {
+    InspectedThread& thread = inspection.threads[i];
+    if (!thread.blocked) continue;
+    WaitCall& call = calls_[i] = wait_call_of(thread.record);
+    Wait& wait = thread.wait.emplace();
+    std::string place;
+    if (!thread.kernel_stack.empty() && (thread.record.state & 0x2))
+      refine_by_kernel_stack(call, thread.kernel_stack, place);
+    wait.kind = call.kind;
+    wait.fd = call.fd;
+    wait.detail = place;
+    if (call.detail) wait.detail = wait.detail.empty() ? call.detail : call.detail + (": " + wait.detail);
+    using Form = TimeoutSource::Form;
+    if (call.timeout.form == Form::none) wait.bounded = false;
+    if (call.timeout.form != Form::none && call.timeout.form != Form::unknown) wait.bounded = true;
+    if (call.timeout.form == Form::value) wait.timeout_ns = call.timeout.ns;
+    if (!call.futex) continue;
+    wait.object = hex(call.futex->address);
+    wait.is_private = call.futex->is_private;
+  }
+}
+
+// All words that are needed of the target, in one go.
+void WaitFinder::read_words(const Inspection& inspection, std::vector<Futex>& futexes,
+                            std::vector<Deadline>& deadlines) {
+  std::vector<MemoryPiece> pieces;
+  uint64_t place = 0;
+  auto want = [&](uint64_t address, uint32_t size) {
+    pieces.push_back({address, size, 0, place});
+    place += (size + 15) & ~15U;
+  };
+  for (size_t i = 0; i < inspection.threads.size(); ++i) {
+    const InspectedThread& thread = inspection.threads[i];
+    if (!thread.wait) continue;
+    if (calls_[i].futex) {
+      std::vector<std::string_view> functions = functions_of(inspection, thread);
+      Futex& futex = futexes.emplace_back();
+      futex.thread = i;
+      futex.shape = shape_of(*calls_[i].futex, functions);
+      futex.words = words_for(futex.shape, *calls_[i].futex);
+      if (futex.words.size) want(futex.words.address, futex.words.size);
+    }
+    if (calls_[i].timeout.address) {
+      deadlines.push_back({i, {}});
+      want(calls_[i].timeout.address, 16);
+    }
+    if (place > SharedMemory::kSize - 4096) break;
+  }
+  if (!opener_.read_memory(inspection.pid, pieces)) return;
+  size_t at = 0;
+  auto take = [&] {
+    const MemoryPiece& piece = pieces[at++];
+    return std::span<const std::byte>(memory_.data() + piece.place, piece.got);
+  };
+  auto futex = futexes.begin();
+  auto deadline = deadlines.begin();
+  for (size_t i = 0; i < inspection.threads.size(); ++i) {
+    if (futex != futexes.end() && futex->thread == i) {
+      if (futex->words.size) futex->bytes = take();
+      ++futex;
+    }
+    if (deadline != deadlines.end() && deadline->thread == i) {
+      deadline->bytes = take();
+      ++deadline;
+    }
+  }
+}
+
+void WaitFinder::examine(Inspection& inspection, const std::vector<Mapping>& mappings,
+                         const std::vector<Futex>& futexes) {
+  std::vector<PossibleOwner> owners;
+  FutexProcess process;
+  for (const InspectedThread& thread : inspection.threads) {
+    if (thread.record.exit_state == 0)
+      owners.push_back({thread.record.id.tid, thread.ns_tid, thread.record.tls_base});
+    if (thread.record.id.tid == inspection.pid) {
+      process.leader_ns_tid = thread.ns_tid;
+      process.forked_without_exec = thread.record.task_flags & kForkNoExec;
+    }
+  }
+  OwnerTable table(owners);
+  process.owners = &table;
+  for (const Futex& futex : futexes) {
+    Wait& wait = *inspection.threads[futex.thread].wait;
+    const FutexCall& call = *calls_[futex.thread].futex;
+    FutexObject object = examine_futex(futex.shape, call, futex.bytes, process);
+    wait.kind = object.kind;
+    if (!object.detail.empty()) wait.detail = object.detail;
+    if (wait.detail.empty()) wait.detail = to_string(call.operation);
+    wait.holder.state = object.holder;
+    wait.holder.tid = object.owner_tid;
+    if (object.owner_tid) wait.holder.pid = inspection.pid;
+    if (object.holder == HolderState::ended || object.holder == HolderState::inherited)
+      wait.holder.tid = object.owner_ns_tid;
+    if (object.holder == HolderState::unknown && object.owner_ns_tid)
+      look_for_foreign_owner(wait, object, inspection, find_mapping(mappings, call.address));
+  }
+}
+
+// A lock shared between processes, whose owner is not of this one: believed where a thread bears that number,
+// and its process has the same file mapped. In pid namespaces the numbers differ: it stays unknown then.
+void WaitFinder::look_for_foreign_owner(Wait& wait, const FutexObject& object, const Inspection& inspection,
+                                        const Mapping* mapping) {
+  const InspectedThread* leader = inspection.find(inspection.pid);
+  if (!mapping || mapping->inode == 0 || !leader || leader->ns_tid != inspection.pid) return;
+  std::optional<uint32_t> pid = host_.process_of_thread(object.owner_ns_tid);
+  if (!pid) {
+    wait.holder = {HolderState::ended, object.owner_ns_tid, 0};
+    return;
+  }
+  auto maps = opener_.read_file("/proc/" + std::to_string(*pid) + "/maps", kMaxMapsBytes);
+  if (!maps) return;
+  for (const Mapping& theirs : parse_maps(*maps))
+    if (theirs.inode == mapping->inode && theirs.device_major == mapping->device_major &&
+        theirs.device_minor == mapping->device_minor) {
+      wait.holder = {HolderState::alive, object.owner_ns_tid, *pid};
+      return;
+    }
+}
+
+void WaitFinder::find(Inspection& inspection, const std::vector<Mapping>& mappings) {
+  start_waits(inspection);
+  std::vector<Futex> futexes;
+  std::vector<Deadline> deadlines;
+  read_words(inspection, futexes, deadlines);
+  for (const Deadline& deadline : deadlines) {
+    const TimeoutSource& source = calls_[deadline.thread].timeout;
+    Wait& wait = *inspection.threads[deadline.thread].wait;
+    std::optional<uint64_t> ns = timeout_ns(source.form, deadline.bytes);
+    if (!ns) continue;
+    if (source.clock == TimeoutSource::Clock::relative) {
+      wait.timeout_ns = *ns;
+    } else {
+      uint64_t now = now_of(source.clock);
+      wait.timeout_left_ns = *ns > now ? *ns - now : 0;
+    }
+  }
+  examine(inspection, mappings, futexes);
+  find_descriptors(inspection);
+  find_file_locks(inspection);
+  find_children(inspection);
+}
+
+void WaitFinder::find_without_memory(Inspection& inspection) {
+  start_waits(inspection);
+  for (size_t i = 0; i < inspection.threads.size(); ++i)
+    if (inspection.threads[i].wait && calls_[i].futex)
+      inspection.threads[i].wait->holder.state = HolderState::unknown;
+  find_descriptors(inspection);
+  find_children(inspection);
+}
+
+void WaitFinder::find_descriptors(Inspection&) {}
+void WaitFinder::find_file_locks(Inspection&) {}
+
+// wait4 for a given child, or for the only one there is; vfork for the youngest.
+void WaitFinder::find_children(Inspection& inspection) {
+  for (size_t i = 0; i < inspection.threads.size(); ++i) {
+    InspectedThread& thread = inspection.threads[i];
+    if (!thread.wait) continue;
+    Wait& wait = *thread.wait;
+    if (wait.kind != WaitKind::wait_child && wait.kind != WaitKind::vfork) continue;
+    std::vector<HostProcess> children = host_.children(inspection.pid);
+    const auto& wish = calls_[i].child;
+    const InspectedThread* leader = inspection.find(inspection.pid);
+    bool same_numbers = leader && leader->ns_tid == inspection.pid;
+    if (wish && wish->which == ChildWish::Which::pid) {
+      wait.object = "pid " + std::to_string(wish->id);
+      if (!same_numbers) continue;
+      std::erase_if(children, [&](const HostProcess& child) { return child.pid != wish->id; });
+    } else if (wish && wish->which != ChildWish::Which::any) {
+      wait.object = "process group " + std::to_string(wish->id);
+      continue;
+    }
+    if (wait.detail.empty() && wait.kind == WaitKind::wait_child && wait.object.empty())
+      wait.detail = "any of " + std::to_string(children.size()) + " children";
+    if (wait.kind == WaitKind::vfork && children.size() > 1) {
+      auto youngest = std::max_element(
+          children.begin(), children.end(),
+          [](const HostProcess& a, const HostProcess& b) { return a.start_boot_ns < b.start_boot_ns; });
+      children = {*youngest};
+    }
+    wait.holder.state = HolderState::unknown;
+    if (children.size() != 1) continue;
+    wait.holder = {HolderState::alive, 0, children.front().pid};
+    if (wait.object.empty()) wait.object = "pid " + std::to_string(children.front().pid);
+  }
+}
+
+}  // namespace loiter

@@ -1,0 +1,37 @@
+// Parts that more than one document is made of. Pure functions, any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "daemon/inspect/inspection.h"
+#include "daemon/serve/document_writer.h"
+#include "daemon/serve/picture.h"
+
+namespace loiter {
+
+Json text_or_null(std::string_view bytes);
+
+template <typename T>
+Json value_or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json syscall_or_null(const ThreadView& thread);
+Json exactness_or_null(const ThreadView& thread);
+
+// The fields that head every document about the host.
+DocumentWriter begin_document(const Snapshot& snapshot);
+
+// The part of a thread that says how long it has been blocked, the same wherever it is told.
+void add_blocked(Json& to, const ThreadView& thread);
+
+// Who a process is: the same in every document.
+Json process_identity(const Snapshot& snapshot, const ProcessView& process);
+
+// What a thread of `inspection` waits for (API.md); null where it does not, or was not looked at. `snapshot`
+// gives names to holders and peers in other processes.
+Json wait_json(const Snapshot& snapshot, const Inspection& inspection, const InspectedThread* thread);
+
+}  // namespace loiter

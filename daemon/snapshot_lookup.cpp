@@ -1,0 +1,35 @@
+#include "daemon/snapshot_lookup.h"
+
+namespace loiter {
+namespace {
+
+HostProcess host_process(const ProcessView& process) {
+  return {process.key.tid, process.key.start_boot_ns, process.parent_pid, process.uid};
+}
+
+}  // namespace
+
+std::optional<HostProcess> SnapshotLookup::process(uint32_t pid) const {
+  std::shared_ptr<const Picture> picture = board_.latest();
+  const ProcessView* process = picture ? picture->snapshot->find(pid) : nullptr;
+  if (!process || process->ended_boot_ns) return std::nullopt;
+  return host_process(*process);
+}
+
+std::vector<HostProcess> SnapshotLookup::children(uint32_t pid) const {
+  std::vector<HostProcess> children;
+  std::shared_ptr<const Picture> picture = board_.latest();
+  if (!picture) return children;
+  for (const ProcessView& process : picture->snapshot->processes)
+    if (process.parent_pid == pid) children.push_back(host_process(process));
+  return children;
+}
+
+std::optional<uint32_t> SnapshotLookup::process_of_thread(uint32_t tid) const {
+  std::shared_ptr<const Picture> picture = board_.latest();
+  const ProcessView* process = picture ? picture->snapshot->find_thread(tid) : nullptr;
+  if (!process) return std::nullopt;
+  return process->key.tid;
+}
+
+}  // namespace loiter
