@@ -15,7 +15,7 @@ BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(UNAME_M)))
 MULTIARCH := $(shell $(CXX) -print-multiarch 2>/dev/null)
 
 BASE_PACKAGES := spdlog
-DAEMON_PACKAGES := libbpf libmicrohttpd libcap-ng libseccomp
+DAEMON_PACKAGES := libbpf libmicrohttpd libcap-ng libseccomp libdw libelf zlib
 CLI_PACKAGES := libcurl ncursesw
 TEST_PACKAGES := gtest gmock
 pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
@@ -31,7 +31,7 @@ BPF_CFLAGS := -g -O2 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werr
               -Ibpf -I/usr/include/$(MULTIARCH)
 
 BASE_SRC := $(wildcard daemon/base/*.cpp)
-DAEMON_SRC := $(filter-out daemon/main.cpp $(BASE_SRC),$(wildcard daemon/*.cpp daemon/*/*.cpp))
+DAEMON_SRC := $(filter-out daemon/main.cpp $(BASE_SRC),$(wildcard daemon/*.cpp daemon/*/*.cpp daemon/*/*/*.cpp))
 CLI_SRC := $(filter-out cli/main.cpp,$(wildcard cli/*.cpp cli/*/*.cpp))
 UNIT_SRC := $(wildcard tests/unit/*.cpp)
 LIVE_SRC := $(wildcard tests/live/*.cpp)
@@ -46,7 +46,8 @@ SKELETONS := $(patsubst %.bpf.c,$(B)/bpf/%.skel.h,$(notdir $(BPF_SRC)))
 BENCH_SKELETONS := $(patsubst %.bpf.c,$(B)/bpf/%.skel.h,$(notdir $(BENCH_BPF_SRC)))
 
 BASE_LIBS = $(call pkg_libs,$(BASE_PACKAGES))
-DAEMON_LIBS = $(call pkg_libs,$(DAEMON_PACKAGES))
+# Without a .pc file: BCC's symbol reader (libbcc_bpf, not libbcc) and the demangler.
+DAEMON_LIBS = $(call pkg_libs,$(DAEMON_PACKAGES)) -lbcc_bpf -liberty
 CLI_LIBS = $(call pkg_libs,$(CLI_PACKAGES))
 TEST_LIBS = $(call pkg_libs,$(TEST_PACKAGES))
 TEST_MAIN_LIBS = $(call pkg_libs,gtest_main)

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "daemon/base/fd.h"
 #include "daemon/inspect/stack_types.h"
@@ -24,6 +25,9 @@ class StackParser {
     size_t memory_bytes = 192 << 20;  // of what is kept; the least recently used goes first
     size_t name_bytes = 4096;    // a symbol or a file name longer than this is cut, with "..." at its end
     size_t symbols = 4'000'000;  // a module
+    // Where a file that was handed over can be opened again, by its number: BCC's reader of symbols insists
+    // on a path. "/" in a child whose root is its own /proc/self/fd.
+    std::string fd_prefix = "/proc/self/fd/";
   };
 
   StackParser() : StackParser(Limits()) {}

@@ -1,0 +1,16 @@
+// Names of C++ and Rust (both its schemes) as people write them, by libiberty.
+//
+// Pure function, one thread at a time. A mangled name of some bytes can stand for gigabytes: the printing is
+// broken off at the bound.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace loiter {
+
+// The name itself where it is not mangled; cut, with "..." at its end, where it is longer than the bound.
+std::string demangle(std::string_view name, size_t most_bytes);
+
+}  // namespace loiter

@@ -1,0 +1,21 @@
+// Fills function tables from the symbol tables of ELF files.
+//
+// Pure functions over files, one thread at a time.
+#pragma once
+
+#include <string>
+
+#include "daemon/inspect/parser/elf_file.h"
+#include "daemon/inspect/parser/function_table.h"
+
+namespace loiter {
+
+// .symtab and .dynsym, by BCC's reader, which wants a path: `fd_prefix` and the file's number. Only what lies
+// in code of `image` (the module itself, where `file` is its debug file). False: the file could not be read.
+bool add_symbols(const ElfFile& file, const ElfFile& image, const std::string& fd_prefix,
+                 FunctionTable& table);
+
+// .dynsym alone: what the module offers to others, names that `strip` leaves in.
+void add_exports(const ElfFile& file, FunctionTable& table);
+
+}  // namespace loiter
