@@ -81,7 +81,7 @@ Json thread_row(const Snapshot& snapshot, const ProcessView& process, const Thre
   add_blocked(row, thread);
   const InspectedThread* inspected = inspection ? inspection->find(thread.key.tid) : nullptr;
   bool same = inspected && inspected->record.id.start_boot_ns == thread.key.start_boot_ns;
-  row["wait"] = same ? wait_json(snapshot, *inspection, inspected) : Json(nullptr);
+  row["wait"] = same ? wait_json(snapshot, *inspection, inspected, thread.blocked_ns) : Json(nullptr);
   row["cpu"] = thread.cpu;
   row["cpu_ns"] = thread.cpu_ns;
   row["voluntary_switches"] = thread.voluntary_switches;
