@@ -14,7 +14,7 @@ class ChainTest : public ::testing::Test {
     thread.record.id.tid = tid;
     thread.record.id.tgid = pid;
     thread.blocked = blocked;
-    if (blocked) thread.wait = Wait{.kind = WaitKind::sleep};
+    if (blocked) thread.wait.emplace().kind = WaitKind::sleep;
     return thread;
   }
   void add_waiter(uint32_t pid, uint32_t tid, uint32_t holder, uint32_t holder_pid = 0) {
