@@ -2,11 +2,11 @@
  * Open files: one record for each descriptor, of one process or of the whole host, written by the kernel's
  * task_file iterator, which holds a reference to the file meanwhile.
  *
- * A thread is visited only where its table is not its leader's (task_seq_get_next, kernel/bpf/task_iter.c): each
- * descriptor comes once.
+ * A thread is visited only where its table is not its leader's (task_seq_get_next, kernel/bpf/task_iter.c):
+ * each descriptor comes once.
  */
-#include "kernel_files.h"
 #include <bpf/bpf_endian.h>
+#include "kernel_files.h"
 #include "loss.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -69,8 +69,8 @@ static __always_inline void read_path(struct loiter_socket* to, const struct uni
   to->path_len = length;
 }
 
-/* The peer is held by this socket, but may be let go of while it is looked at: then what is read here may be of
- * another one. The daemon compares both ends. */
+/* The peer is held by this socket, but may be let go of while it is looked at: then what is read here may be
+ * of another one. The daemon compares both ends. */
 static __always_inline void read_unix(struct loiter_socket* to, struct sock* sk) {
   struct unix_sock* unix_end = bpf_skc_to_unix_sock(sk);
   if (!unix_end) return;
@@ -101,8 +101,7 @@ static __always_inline void read_socket(struct loiter_socket* to, struct sock* s
   to->state = sk->__sk_common.skc_state;
   if (sk->sk_rcvtimeo != unbounded) to->marks |= LOITER_SOCKET_RECEIVE_TIMEOUT;
   if (sk->sk_sndtimeo != unbounded) to->marks |= LOITER_SOCKET_SEND_TIMEOUT;
-  if (bpf_core_field_exists(possible_net_t, net))
-    to->net_namespace = sk->__sk_common.skc_net.net->ns.inum;
+  if (bpf_core_field_exists(possible_net_t, net)) to->net_namespace = sk->__sk_common.skc_net.net->ns.inum;
   if (to->family == AF_INET || to->family == AF_INET6)
     read_inet(to, sk);
   else if (to->family == AF_UNIX)

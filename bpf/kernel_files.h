@@ -1,6 +1,6 @@
 /*
- * The kernel's types behind a file descriptor, with just the fields that files.bpf.c reads: as kernel.h, which
- * has those of threads. Present in Linux 6.1 to 6.18 unless it is asked for with bpf_core_field_exists.
+ * The kernel's types behind a file descriptor, with just the fields that files.bpf.c reads: as kernel.h,
+ * which has those of threads. Present in Linux 6.1 to 6.18 unless it is asked for with bpf_core_field_exists.
  */
 #ifndef LOITER_BPF_KERNEL_FILES_H
 #define LOITER_BPF_KERNEL_FILES_H

@@ -207,7 +207,8 @@ struct loiter_file {
   __u32 fd;
   __u32 device;      /* of the file system: MKDEV, 12 bits major, 20 bits minor */
   __u64 inode;       /* anonymous inodes share one */
-  __u64 description; /* equal for descriptors of the same open file (dup, fork, SCM_RIGHTS); else without meaning */
+  __u64 description; /* equal for descriptors of the same open file (dup, fork, SCM_RIGHTS); else without
+                        meaning */
   __u32 rdev;        /* of a device file; as `device` */
   __u32 flags;       /* O_* */
   __u16 mode;        /* S_IFMT and permissions */
@@ -232,8 +233,8 @@ struct loiter_socket {
   __u16 family;
   __u16 type;
   __u16 protocol;
-  __u8 state; /* include/net/tcp_states.h; unix sockets use them too */
-  __u8 marks; /* enum loiter_socket_marks */
+  __u8 state;       /* include/net/tcp_states.h; unix sockets use them too */
+  __u8 marks;       /* enum loiter_socket_marks */
   __u16 local_port; /* host order */
   __u16 remote_port;
   __u32 net_namespace; /* inode number; 0: unknown */

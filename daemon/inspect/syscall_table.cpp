@@ -113,16 +113,15 @@ struct Numbered {
 // The same on every architecture, from 424 on (include/uapi/asm-generic/unistd.h); not all of them are in
 // libseccomp 2.5.4.
 constexpr Numbered kEverywhere[] = {
-    {426, io_uring_enter}, {435, clone3},     {441, epoll_pwait2},
-    {449, futex_waitv},    {455, futex_wait},
+    {426, io_uring_enter}, {435, clone3}, {441, epoll_pwait2}, {449, futex_waitv}, {455, futex_wait},
 };
 
 #if defined(__x86_64__)
-// i386 (arch/x86/entry/syscalls/syscall_32.tbl): libseccomp gives numbers below zero to what can also be called
-// by way of ipc or socketcall, and for `select` the one of _newselect's forerunner.
+// i386 (arch/x86/entry/syscalls/syscall_32.tbl): libseccomp gives numbers below zero to what can also be
+// called by way of ipc or socketcall, and for `select` the one of _newselect's forerunner.
 constexpr Numbered kCompat[] = {
-    {82, old_select}, {337, receive},   {345, send},  {362, connect},  {364, accept},   {369, send},
-    {370, send},      {371, receive},   {372, receive}, {373, with_fd}, {400, ipc_wait}, {401, ipc_wait},
+    {82, old_select}, {337, receive}, {345, send},    {362, connect}, {364, accept},   {369, send},
+    {370, send},      {371, receive}, {372, receive}, {373, with_fd}, {400, ipc_wait}, {401, ipc_wait},
 };
 constexpr Numbered kNative[] = {{23, select}};
 constexpr uint32_t kNativeArch = SCMP_ARCH_X86_64;
@@ -140,8 +139,7 @@ using Table = std::array<SyscallEntry, 512>;
 
 template <typename Numbers>
 void add_numbers(Table& table, const Numbers& numbers, bool narrow) {
-  for (const Numbered& entry : numbers)
-    table[static_cast<size_t>(entry.number)] = {entry.call, narrow};
+  for (const Numbered& entry : numbers) table[static_cast<size_t>(entry.number)] = {entry.call, narrow};
 }
 
 Table make_table(uint32_t architecture, bool compat) {

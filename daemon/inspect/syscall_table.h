@@ -1,7 +1,7 @@
 // System calls that can block, by number: what wait_call.cpp has a rule for. Thread-safe.
 //
-// The numbers are libseccomp's, so there is one list for all architectures; what its tables lack or hide behind
-// numbers of its own stands in syscall_table.cpp.
+// The numbers are libseccomp's, so there is one list for all architectures; what its tables lack or hide
+// behind numbers of its own stands in syscall_table.cpp.
 #pragma once
 
 #include <cstdint>
@@ -53,7 +53,8 @@ enum class BlockingCall : uint8_t {
 
 struct SyscallEntry {
   BlockingCall call = BlockingCall::other;
-  bool narrow = false;  // its times are of 32 bits: a call of a 32-bit program that is not one of the "_time64"
+  bool narrow =
+      false;  // its times are of 32 bits: a call of a 32-bit program that is not one of the "_time64"
 };
 
 // Of this machine's table, or of the 32-bit one if `compat`.

@@ -1,9 +1,10 @@
 // Reads open files, of one process or of the whole host: a pass of the kernel's task_file iterator
 // (bpf/files.bpf.c). Pipes and sockets come with what tells who is at their other end.
 //
-// Owned and called by the inspector's thread. Opening needs CAP_BPF and CAP_PERFMON, and so does each read: it
-// attaches an iterator. A single process can be read since Linux 6.1 (link_info.task.pid: f0d74c4da1f0). The
-// descriptors of a process change while they are read: a record tells what was there at one moment of the pass.
+// Owned and called by the inspector's thread. Opening needs CAP_BPF and CAP_PERFMON, and so does each read:
+// it attaches an iterator. A single process can be read since Linux 6.1 (link_info.task.pid: f0d74c4da1f0).
+// The descriptors of a process change while they are read: a record tells what was there at one moment of the
+// pass.
 #pragma once
 
 #include <cstddef>

@@ -97,7 +97,8 @@ const std::vector<uint32_t>& FileTable::of_inode(uint64_t inode) const {
 
 // True where there was any.
 template <typename Matches>
-bool FileTable::collect(const Index& index, uint64_t key, bool listens, FileEnds& out, Matches matches) const {
+bool FileTable::collect(const Index& index, uint64_t key, bool listens, FileEnds& out,
+                        Matches matches) const {
   auto found = index.find(key);
   if (found == index.end()) return false;
   bool any = false;

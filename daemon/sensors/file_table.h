@@ -1,8 +1,8 @@
 // Finds who is at the other end of a pipe or local socket, among open files read in one pass.
 //
-// A plain index: built by whoever read the files, immutable from then on, read by any thread. It knows what was
-// open at that moment: an end that is in flight inside a socket (SCM_RIGHTS), or that io_uring holds without a
-// descriptor, is in nobody's table and so not found.
+// A plain index: built by whoever read the files, immutable from then on, read by any thread. It knows what
+// was open at that moment: an end that is in flight inside a socket (SCM_RIGHTS), or that io_uring holds
+// without a descriptor, is in nobody's table and so not found.
 #pragma once
 
 #include <cstddef>
@@ -42,11 +42,14 @@ class FileTable {
   const OpenFile* find(uint32_t pid, int fd) const;
 
   // Who could end a wait at this descriptor:
-  // - pipe, FIFO: all that have it open the other way. A process that holds both ends is its own other end: while
+  // - pipe, FIFO: all that have it open the other way. A process that holds both ends is its own other end:
+  // while
   //   it does, it reads no end of file. So is a descriptor opened for both.
   // - unix socket: the holders of the peer; before it was accepted, of the listening socket.
-  // - TCP, UDP: the holders of the socket with the addresses the other way round in the same network namespace
-  //   (IPv4 and v4-mapped IPv6 are the same); before it was accepted, of the one that listens. None: not local.
+  // - TCP, UDP: the holders of the socket with the addresses the other way round in the same network
+  // namespace
+  //   (IPv4 and v4-mapped IPv6 are the same); before it was accepted, of the one that listens. None: not
+  //   local.
   // - eventfd: the other descriptors of the same one. Everything else: none.
   FileEnds other_ends(uint32_t pid, int fd, FileUse use = FileUse::any) const;
 
