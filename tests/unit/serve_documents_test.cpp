@@ -100,7 +100,7 @@ TEST(StatusDocument, HoldsWhatTheContractNames) {
   EXPECT_EQ(status["capabilities"],
             json::parse(R"([{"name": "CAP_BPF", "held": true, "reason": "reason"}])"));
   EXPECT_EQ(keys_of(status["census"]),
-            (std::set<std::string>{"passes", "failed", "threads", "read_ns", "publish_ns", "cpu_ns", "as_of",
+            (std::set<std::string>{"passes", "failed", "threads", "still", "read_ns", "publish_ns", "cpu_ns", "as_of",
                                    "as_of_boottime_ns"}));
   EXPECT_EQ(keys_of(status["events"]), (std::set<std::string>{"born", "ended", "execs", "renames"}));
   EXPECT_EQ(status["losses"].size(), 2u);
