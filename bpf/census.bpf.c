@@ -5,23 +5,25 @@
  * through the whole pass under one pid is always in it. Nothing here stops or wakes the thread read.
  * The record is put together on the stack and handed over once: a pass costs 0.5-0.7 us a thread.
  *
- * Most threads have not run since the pass before, and most of the cost is their cold cache lines: such a thread is
- * handed over as a short record (loiter_still), without its registers, counts and name. That it has not run is
- * told by se.exec_start, which every scheduling class sets to its CPU's clock_task when a thread gets onto a CPU and,
- * but for the idle one, when it leaves it (set_next_task_*, update_curr). clock_task is written under the lock of
- * its run queue and never goes back. So a thread with exec_start below a value that clock_task of its CPU had before the
- * pass before began has not got onto a CPU since, and lived all through that pass, in which it was read. From that
- * follows:
- * - A CPU that idles has a clock that stands: then the value is too low, and threads are read in whole for nothing.
- * - A thread that never ran has exec_start 0: always whole. So is one that has its tid from another that ended:
- *   to be there it has run, or never did.
- * - A wakeup leaves exec_start alone: state, on_rq and on_cpu are read each time, and what is not plainly asleep is
- *   whole. So is what has ended (its exit_state changes), and what is stopped or traced (its registers may).
- * - A thread changes its CPU awake; then its exec_start may be of the old one's clock until it runs. Only a sleeper
- *   that delayed dequeue left on the queue can be moved in its sleep and keep that mixture. cpu_ns is in the short
- *   record for this: it grows whenever a thread runs, and the reader sees that it did.
- * - It may still be on its way off the CPU (its switch is counted after exec_start is written): then it was read
- *   as running in the pass before, and the reader, which knows, takes no short record for such a thread.
+ * Most threads have not run since the pass before, and most of the cost is their cold cache lines: such a
+ * thread is handed over as a short record (loiter_still), without its registers, counts and name. That it has
+ * not run is told by se.exec_start, which every scheduling class sets to its CPU's clock_task when a thread
+ * gets onto a CPU and, but for the idle one, when it leaves it (set_next_task_*, update_curr). clock_task is
+ * written under the lock of its run queue and never goes back. So a thread with exec_start below a value that
+ * clock_task of its CPU had before the pass before began has not got onto a CPU since, and lived all through
+ * that pass, in which it was read. From that follows:
+ * - A CPU that idles has a clock that stands: then the value is too low, and threads are read in whole for
+ * nothing.
+ * - A thread that never ran has exec_start 0: always whole. So is one that has its tid from another that
+ * ended: to be there it has run, or never did.
+ * - A wakeup leaves exec_start alone: state, on_rq and on_cpu are read each time, and what is not plainly
+ * asleep is whole. So is what has ended (its exit_state changes), and what is stopped or traced (its
+ * registers may).
+ * - A thread changes its CPU awake; then its exec_start may be of the old one's clock until it runs. Only a
+ * sleeper that delayed dequeue left on the queue can be moved in its sleep and keep that mixture. cpu_ns is
+ * in the short record for this: it grows whenever a thread runs, and the reader sees that it did.
+ * - It may still be on its way off the CPU (its switch is counted after exec_start is written): then it was
+ * read as running in the pass before, and the reader, which knows, takes no short record for such a thread.
  * - Its name, which others may change: events tell, and REFRESH sets right what they missed.
  */
 #include "arch.h"
@@ -35,11 +37,13 @@ const volatile __u8 with_kernel_threads = 0; /* not bool: clang knows no _Bool i
  * never changes in a thread's life. */
 __u8 with_tls_base;
 
-/* Each pass reads one in so many threads in whole though it is still: whatever was missed is set right by then. */
+/* Each pass reads one in so many threads in whole though it is still: whatever was missed is set right by
+ * then. */
 enum { REFRESH = 16 };
 
-/* Set by the daemon: short records may be given in a pass that follows pass number `still_after` directly; 0: in
- * none. A pass that it could not read to its end, or that another reader took, so makes the next one whole. */
+/* Set by the daemon: short records may be given in a pass that follows pass number `still_after` directly; 0:
+ * in none. A pass that it could not read to its end, or that another reader took, so makes the next one
+ * whole. */
 __u32 still_after;
 __u8 gives_still; /* in the pass under way */
 
@@ -141,8 +145,8 @@ static __always_inline bool is_plainly_asleep(__u32 state, __u32 marks) {
   return !(marks & LOITER_MARK_ON_RQ) || (marks & LOITER_MARK_DELAYED);
 }
 
-/* True: `to` is filled and all there is to say. exec_start is read last, so that who runs while it is looked at is
- * not still, and `cpu` before and after, so that it is the one whose clock exec_start is of. */
+/* True: `to` is filled and all there is to say. exec_start is read last, so that who runs while it is looked
+ * at is not still, and `cpu` before and after, so that it is the one whose clock exec_start is of. */
 static __always_inline bool read_still(struct loiter_still* to, const struct task_struct* task) {
   if (!gives_still || with_tls_base || (task->flags & PF_EXITING)) return false;
   __u32 cpu = *(volatile __u32*)&task->thread_info.cpu;

@@ -22,7 +22,8 @@ constexpr uint64_t kMinGapNs = 100'000'000;
 // A pass that fails is counted and made good by the next one; the first has none before it.
 constexpr int kFirstTries = 3;
 
-// After a short record that did not fit: should that come again and again, it costs a sixteenth more, not twice.
+// After a short record that did not fit: should that come again and again, it costs a sixteenth more, not
+// twice.
 constexpr int kFullPassesAfterDoubt = 16;
 
 constexpr uint64_t kLossLogNs = 60'000'000'000;
@@ -118,15 +119,17 @@ void Collector::drain() {
   if (!batch_.empty()) hub_.flush();
 }
 
-// A short record says nothing of the name, which others can change: where an event was lost, or a name was wrong in
-// spite of the events, the whole host is read again.
+// A short record says nothing of the name, which others can change: where an event was lost, or a name was
+// wrong in spite of the events, the whole host is read again.
 CensusReader::Depth Collector::next_depth() {
   uint64_t lost = 0;
   for (const LossCount& loss : events_->losses()) lost += loss.count;
   bool is_told = std::exchange(events_lost_, lost) == lost;
   is_told = !model_.take_mistold() && is_told;
-  if (full_passes_ > 0) --full_passes_;
-  else if (is_told) return CensusReader::Depth::changed;
+  if (full_passes_ > 0)
+    --full_passes_;
+  else if (is_told)
+    return CensusReader::Depth::changed;
   return CensusReader::Depth::full;
 }
 

@@ -43,8 +43,8 @@ void HostModel::take_record(const loiter_thread& record, const Census& census) {
   take_activity(*thread, record, census);
 }
 
-// The short records carry no start time. A tid that has gone to another thread since it was read, or to none, is told
-// by events since the census began; what no event explains is doubted.
+// The short records carry no start time. A tid that has gone to another thread since it was read, or to none,
+// is told by events since the census began; what no event explains is doubted.
 void HostModel::take_still(const std::vector<loiter_still>& records, const Census& census) {
   std::optional<std::unordered_set<uint32_t>> ended;  // made when first needed: since the census began
   auto has_ended = [&](uint32_t tid) {
@@ -72,7 +72,8 @@ void HostModel::take_still(const std::vector<loiter_still>& records, const Censu
 
 // All that the census before read of it holds, but for what others may change. False: it cannot be so.
 bool HostModel::take_still(const loiter_still& record, Thread& thread, const Census& census) {
-  if (thread.is_younger_than(census.begin.boot_ns)) return true;  // the record is of who had the tid, or was it
+  if (thread.is_younger_than(census.begin.boot_ns))
+    return true;  // the record is of who had the tid, or was it
   bool sampled_before = thread.sampled_pass + 1 == pass_;
   thread.seen_pass = pass_;
   if (thread.ended_boot_ns >= census.begin.boot_ns) return true;
@@ -178,8 +179,7 @@ void HostModel::date_wait(Thread& thread, const loiter_thread& record, const Cen
       static_cast<int64_t>(record.id.start_boot_ns - census.begin.boot_ns + census.begin.mono_ns);
   if (seen_before) not_before = std::max(not_before, static_cast<int64_t>(previous_mono_ns_));
   std::optional<MomentRange> range = wait_clock_.wait_start(record.cpu, record.exec_start);
-  if (range &&
-      (range->earliest_ns > now + kClockSlackNs || range->latest_ns < not_before - kClockSlackNs)) {
+  if (range && (range->earliest_ns > now + kClockSlackNs || range->latest_ns < not_before - kClockSlackNs)) {
     ++repairs_.redated;
     range.reset();
   }

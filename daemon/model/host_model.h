@@ -46,12 +46,12 @@ class HostModel {
   // Sets everything right by a census. All events drained after the census was read have been applied.
   void reconcile(const Census& census);
 
-  // Of the last census: it had a short record that does not fit what is kept of the thread, or nothing is kept.
-  // Only a full census sets that right; it is wanted at once.
+  // Of the last census: it had a short record that does not fit what is kept of the thread, or nothing is
+  // kept. Only a full census sets that right; it is wanted at once.
   bool doubts() const { return doubts_; }
-  // Once, whether since the last call a census set a name or an exec right that no event had told, or an event could
-  // not be taken over, or came so late that it may have overwritten what a census had read. Short records carry no
-  // name: the next census should be a full one.
+  // Once, whether since the last call a census set a name or an exec right that no event had told, or an
+  // event could not be taken over, or came so late that it may have overwritten what a census had read. Short
+  // records carry no name: the next census should be a full one.
   bool take_mistold() { return std::exchange(mistold_, false); }
 
   // The state as of the last census, with the events applied since.

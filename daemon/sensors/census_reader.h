@@ -60,7 +60,8 @@ class CensusReader {
 
   enum class Depth {
     full,    // every thread in whole
-    changed  // those that have not run since the last read of this reader in short; after a failed one as `full`
+    changed  // those that have not run since the last read of this reader in short; after a failed one as
+             // `full`
   };
 
   // Fills `census`, whose memory is used again. An error leaves it in no defined state. Whoever asks for
@@ -82,7 +83,8 @@ class CensusReader {
   std::unique_ptr<census_bpf, Destroy> skeleton_;
   std::vector<std::byte> buffer_;
   std::unordered_map<uint32_t, uint32_t> exec_ids_;  // by pid; of the pass under way
-  uint32_t last_pass_ = 0;  // the kernel side's number of the last pass, where that was read to its end; 0: none
+  uint32_t last_pass_ =
+      0;  // the kernel side's number of the last pass, where that was read to its end; 0: none
 };
 
 }  // namespace loiter

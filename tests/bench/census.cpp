@@ -1,5 +1,6 @@
-// What a census costs, whole and as it is pass after pass, when most threads have not run since: against an iterator that reads nothing of a thread, against a walk through /proc and
-// against ps, for the same threads. And that it leaves none out, whatever is read at a time.
+// What a census costs, whole and as it is pass after pass, when most threads have not run since: against an
+// iterator that reads nothing of a thread, against a walk through /proc and against ps, for the same threads.
+// And that it leaves none out, whatever is read at a time.
 //
 // Costs are CPU time, system time included: what else the machine does is not in it.
 #include <bpf/bpf.h>
@@ -120,9 +121,9 @@ void against_bare(Report& report, CensusReader& reader, int rounds) {
   const auto threads = static_cast<double>(result.thread_count());
   for (const bool whole : {false, true}) {
     const auto figure = [&](const std::string& name, const std::vector<double>& ns) {
-      report.figure(name + (whole ? ", whole" : ", steady"), duration_text(test::median(ns)) + ", " +
-                                                                  duration_text(test::median(ns) / threads) +
-                                                                  " a thread");
+      report.figure(
+          name + (whole ? ", whole" : ", steady"),
+          duration_text(test::median(ns)) + ", " + duration_text(test::median(ns) / threads) + " a thread");
     };
     figure("a bare iterator with records as long", bare_ns[whole]);
     figure("the census", census_ns[whole]);

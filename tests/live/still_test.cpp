@@ -1,5 +1,5 @@
-// Short census records, live: threads that sleep on are told in short, and whatever happens to them between two
-// censuses, the tree is what /proc says after each.
+// Short census records, live: threads that sleep on are told in short, and whatever happens to them between
+// two censuses, the tree is what /proc says after each.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -103,7 +103,8 @@ TEST(Still, ANameWhoseEventWasLostIsThereAllTheSame) {
   Workload workload("renamer"), storm("storm");
   const pid_t tid = Workload::the(workload.facts(), "thread").at("tid");
   auto lost = [&]() -> uint64_t {
-    for (const auto& loss : daemon.status().at("losses"))
+    const json status = daemon.status();
+    for (const auto& loss : status.at("losses"))
       if (loss.at("cause") == "ring_full_rename") return loss.at("count");
     return 0;
   };
@@ -115,8 +116,9 @@ TEST(Still, ANameWhoseEventWasLostIsThereAllTheSame) {
     storm.command("threads 100");  // fills the ring
     workload.command("other " + hex(name));
     ASSERT_EQ(find_thread(daemon.tree(workload.pid()), tid).at("name"), name) << "round " << round;
-    lost_rounds += lost() > lost_before;
-    lost_before = lost();
+    const uint64_t lost_now = lost();
+    lost_rounds += lost_now > lost_before;
+    lost_before = lost_now;
     // So that the next one meets a census that would tell it in short.
     ASSERT_TRUE(await("it is told in short again", [&] { return still(daemon) > 0; }));
   }

@@ -210,7 +210,8 @@ TEST_F(Still, AThreadThatWasOnItsWayOffTheCpuIsReadAgain) {
 
 TEST_F(Still, AThreadThatThePassBeforeDidNotHaveIsDoubted) {
   apply_to(model_, birth_event(task_id(102, 100, 1500), leader_.id, 1501));
-  census(2000, {}, {make_still(leader_), make_still(thread_), make_still(make_record(task_id(102, 100, 1500)))});
+  census(2000, {},
+         {make_still(leader_), make_still(thread_), make_still(make_record(task_id(102, 100, 1500)))});
   expect_doubt(1);
 }
 
