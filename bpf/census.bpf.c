@@ -39,7 +39,7 @@ __u8 with_tls_base;
 
 /* Each pass reads one in so many threads in whole though it is still: whatever was missed is set right by
  * then. */
-enum { REFRESH = 16 };
+enum { REFRESH = 32 };
 
 /* Set by the daemon: short records may be given in a pass that follows pass number `still_after` directly; 0:
  * in none. A pass that it could not read to its end, or that another reader took, so makes the next one

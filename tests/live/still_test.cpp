@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kRounds = 20;  // more than it takes for each thread to be read in whole once (REFRESH)
+constexpr int kRounds = 34;  // more than it takes for each thread to be read in whole once (REFRESH)
 
 uint64_t still(const Daemon& daemon) {
   return daemon.status().at("census").at("still");

@@ -182,7 +182,7 @@ loiter_thread SimulatedHost::read(const Task& task) const {
 }
 
 bool SimulatedHost::is_still(const Task& task) const {
-  return !task.ended && task.ran != 0 && task.ran < before_ && (task.id.tid + pass_) % 16 != 0;
+  return !task.ended && task.ran != 0 && task.ran < before_ && (task.id.tid + pass_) % 32 != 0;
 }
 
 Census SimulatedHost::census(unsigned steps, bool full) {
