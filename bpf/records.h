@@ -157,6 +157,28 @@ struct loiter_thread {
 };
 LOITER_STATIC_ASSERT(sizeof(struct loiter_thread) == 304, "contract");
 
+/* What an item of a pass is, its first word tells: LOITER_CENSUS_MAGIC a mark, LOITER_STILL_MAGIC one of
+ * these, else it is the tid of a whole record: no tid is so large (PID_MAX_LIMIT is 2^22,
+ * include/linux/threads.h). */
+enum { LOITER_STILL_MAGIC = 0x4c495453 }; /* "STIL" */
+
+/*
+ * A thread that sleeps and has not run since the pass before: what was read of it then still holds, but for
+ * what others can change of a sleeper, which is here. Not its name: see REFRESH in census.bpf.c.
+ */
+struct loiter_still {
+  __u32 magic;
+  __u32 tid;
+  __u32 tgid;
+  __u32 exec_id;   /* of a leader; 0 for other threads */
+  __u32 state;     /* task->__state: a freezer changes it */
+  __u32 marks;     /* enum loiter_thread_marks, those of the scheduler: a delayed sleeper leaves the queue */
+  __u64 cpu_ns;    /* the same as before: who keeps the record of then can check it */
+  __u64 cgroup_id; /* of a leader; 0 for other threads */
+  __u32 parent_tgid; /* likewise */
+  __u32 pad;
+};
+LOITER_STATIC_ASSERT(sizeof(struct loiter_still) == 48, "contract");
 /* --- details of one process's threads, on request ------------------------------------------------ */
 
 enum {
