@@ -244,7 +244,7 @@ TEST(StackParser, AStackThatWasReadInPartAsksForMore) {
   }
   EXPECT_GT(asked, 0u);
   const Names names = names_of(reply);
-  EXPECT_EQ(std::count(names.begin(), names.end(), "recurse"), 401);
+  EXPECT_EQ(std::count(names.begin(), names.end(), "recurse"), 400) << "the last one left by a jump";
   expect_whole(reply);
 }
 
