@@ -263,6 +263,7 @@ EpollInfo parse_epoll(std::string_view fdinfo) {
     ++epoll.count;
     if (epoll.watched.size() < kMaxWatched) epoll.watched.push_back(*fd);
   }
+  std::sort(epoll.watched.begin(), epoll.watched.end());  // the kernel's order is that of its addresses
   return epoll;
 }
 

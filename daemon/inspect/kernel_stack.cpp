@@ -196,7 +196,7 @@ Reading read_stack(std::span<const std::string> stack) {
 std::string phrase(const char* what, std::string_view function) {
   std::string text = what;
   if (function.empty()) return text;
-  if (!text.empty()) text += ", in ";
+  text += text.empty() ? "in " : ", in ";
   return text += function;
 }
 
