@@ -12,8 +12,6 @@ __u32 kernel_stacks; /* enum loiter_kernel_stacks: set before a pass */
 struct loiter_task_detail record;
 __u64 addresses[LOITER_KERNEL_FRAMES];
 
-enum { TASK_UNINTERRUPTIBLE = 2 };
-
 static __always_inline __u32 ns_tid_of(struct task_struct* task) {
   struct pid* pid = task->thread_pid;
   if (!pid) return 0; /* it has been reaped */
