@@ -23,9 +23,9 @@ struct Section {
   const char* name;
   void (*measure)(Report&, const Settings&);
 };
-constexpr std::array kSections{Section{"census", measure_census}, Section{"snapshot", measure_snapshot},
+constexpr std::array kSections{Section{"census", measure_census},     Section{"snapshot", measure_snapshot},
                                Section{"overhead", measure_overhead}, Section{"storm", measure_storm},
-                               Section{"steps", measure_steps}};
+                               Section{"steps", measure_steps},       Section{"inspect", measure_inspect}};
 
 // Interrupted system calls return, so that each section leaves through its destructors: no process stays.
 void catch_signals() {
