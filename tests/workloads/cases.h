@@ -206,6 +206,16 @@ MAYBE_UNUSED static void await_asleep(const char* name, pid_t pid, pid_t tid, co
   }
 }
 
+static const char kRests[] = "pause|ppoll|rt_sigsuspend";
+
+// Until it is in rest_for_good().
+MAYBE_UNUSED static void await_resting(pid_t pid, pid_t tid) {
+  struct wait wait;
+  memset(&wait, 0, sizeof(wait));
+  wait.call = kRests;
+  await_asleep("a thread that is to rest", pid, tid, &wait);
+}
+
 // --- threads and children --------------------------------------------------------------------------
 
 struct start {
@@ -268,7 +278,7 @@ MAYBE_UNUSED static pid_t holder_of(void (*take)(void*), void* what) {
   const pid_t tid = start_thread(take_and_rest, hold)->tid;
   while (!__atomic_load_n(&hold->taken, __ATOMIC_SEQ_CST)) pause_for(100000);
   // Quiet, as it is to be: what a test looks at holds still.
-  while (!is_asleep(getpid(), tid, "pause|ppoll|rt_sigsuspend", NULL)) pause_for(100000);
+  await_resting(getpid(), tid);
   return tid;
 }
 

@@ -237,7 +237,7 @@ static void mutex_handed_over(const char* name) {
   while (!__atomic_load_n(&handed->owner, __ATOMIC_SEQ_CST)) pause_for(100000);
   wait.holder = handed->owner;
   const pid_t waiter = handed->owner == first ? second : first;
-  while (!is_asleep(getpid(), wait.holder, "pause|ppoll|rt_sigsuspend", NULL)) pause_for(100000);
+  await_resting(getpid(), wait.holder);
   await_asleep(name, getpid(), waiter, &wait);
   tell(name, getpid(), waiter, &wait);
 }

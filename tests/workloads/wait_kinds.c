@@ -116,7 +116,7 @@ NOINLINE static void wait_in_once(void* unused) {
 // The first is at the work, the second waits for it. It keeps no name.
 static void once_second(const char* name) {
   const pid_t first = start_thread(wait_in_once, NULL)->tid;
-  while (!is_asleep(getpid(), first, "pause|ppoll|rt_sigsuspend", NULL)) pause_for(100000);
+  await_resting(getpid(), first);
   block(name, wait_in_once, NULL,
         SYNC("lock|futex|other", &once, .holder_state = "none|unknown", .frames = HERE(wait_in_once)));
 }
@@ -317,7 +317,7 @@ PLAIN(sleep_absolute, wait_in_clock_nanosleep, "sleep", "clock_nanosleep", .time
 PLAIN(signal_wait, wait_in_sigwait, "signal", "rt_sigtimedwait")
 PLAIN(signal_timedwait, wait_in_sigtimedwait, "signal", "rt_sigtimedwait", .timeout_s = AN_HOUR)
 PLAIN(signal_suspend, wait_in_sigsuspend, "signal", "rt_sigsuspend")
-PLAIN(signal_pause, wait_in_pause, "signal", "pause|ppoll|rt_sigsuspend")
+PLAIN(signal_pause, wait_in_pause, "signal", kRests)
 
 static void rest_in_child(int told) {
   close(told);
