@@ -104,7 +104,7 @@ $(B)/loiter: $(call objects,cli/main.cpp $(CLI_SRC) $(BASE_SRC))
 $(B)/tests/unit_tests: $(call objects,$(UNIT_SRC) $(TESTLIB_SRC) $(DAEMON_SRC) $(CLI_SRC) $(BASE_SRC))
 	$(link) $(DAEMON_LIBS) $(CLI_LIBS) $(BASE_LIBS) $(TEST_LIBS) $(TEST_MAIN_LIBS)
 
-$(B)/tests/live_tests: $(call objects,$(LIVE_SRC) $(TESTLIB_SRC) $(BASE_SRC))
+$(B)/tests/live_tests: $(call objects,$(LIVE_SRC) $(TESTLIB_SRC) $(DAEMON_SRC) $(BASE_SRC))
 	$(link) $(DAEMON_LIBS) $(BASE_LIBS) $(TEST_LIBS)
 
 $(B)/tests/workloads/%: $(B)/obj/tests/workloads/%.o

@@ -12,8 +12,6 @@ __u32 kernel_stacks; /* enum loiter_kernel_stacks: set before a pass */
 struct loiter_task_detail record;
 __u64 addresses[LOITER_KERNEL_FRAMES];
 
-enum { TASK_UNINTERRUPTIBLE = 2 };
-
 static __always_inline __u32 ns_tid_of(struct task_struct* task) {
   struct pid* pid = task->thread_pid;
   if (!pid) return 0; /* it has been reaped */
@@ -50,9 +48,9 @@ int details(struct bpf_iter__task* ctx) {
   if (kernel_stacks == LOITER_KERNEL_STACKS_ALL ||
       (kernel_stacks == LOITER_KERNEL_STACKS_BLOCKED_HARD && (task->__state & TASK_UNINTERRUPTIBLE)))
     name_frames(task);
-  __u64 size =
-      __builtin_offsetof(struct loiter_task_detail, frames) + record.kernel_frames * LOITER_KERNEL_SYMBOL_LEN;
-  if (size > sizeof(record)) return 0; /* never: tells the verifier */
-  bpf_seq_write(ctx->meta->seq, &record, size);
+  bpf_seq_write(ctx->meta->seq, &record, __builtin_offsetof(struct loiter_task_detail, frames));
+  __u64 size = (__u64)record.kernel_frames * LOITER_KERNEL_SYMBOL_LEN;
+  barrier_var(size); /* the verifier is to see the very register that is checked */
+  if (size && size <= sizeof(record.frames)) bpf_seq_write(ctx->meta->seq, record.frames, size);
   return 0;
 }

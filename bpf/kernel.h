@@ -127,6 +127,14 @@ static __always_inline void copy_comm(char to[16], const struct task_struct* tas
 
 /* include/linux/sched.h; values that have not changed since 5.14. */
 enum {
+  TASK_INTERRUPTIBLE = 0x0001,
+  TASK_UNINTERRUPTIBLE = 0x0002,
+  TASK_STOPPED = 0x0004, /* __TASK_STOPPED, __TASK_TRACED there */
+  TASK_TRACED = 0x0008,
+  TASK_FROZEN = 0x8000, /* since 6.1 (f5d39b020809) */
+  TASK_NEW = 0x0800,
+  TASK_WAKING = 0x0200,
+
   PF_EXITING = 0x00000004,
   PF_IO_WORKER = 0x00000010,
   PF_USER_WORKER = 0x00004000, /* since 6.4 (54e6842d0775) */

@@ -157,6 +157,28 @@ struct loiter_thread {
 };
 LOITER_STATIC_ASSERT(sizeof(struct loiter_thread) == 304, "contract");
 
+/* What an item of a pass is, its first word tells: LOITER_CENSUS_MAGIC a mark, LOITER_STILL_MAGIC one of
+ * these, else it is the tid of a whole record: no tid is so large (PID_MAX_LIMIT is 2^22,
+ * include/linux/threads.h). */
+enum { LOITER_STILL_MAGIC = 0x4c495453 }; /* "STIL" */
+
+/*
+ * A thread that sleeps and has not run since the pass before: what was read of it then still holds, but for
+ * what others can change of a sleeper, which is here. Not its name: see REFRESH in census.bpf.c.
+ */
+struct loiter_still {
+  __u32 magic;
+  __u32 tid;
+  __u32 tgid;
+  __u32 exec_id;   /* of a leader; 0 for other threads */
+  __u32 state;     /* task->__state: a freezer changes it */
+  __u32 marks;     /* enum loiter_thread_marks, those of the scheduler: a delayed sleeper leaves the queue */
+  __u64 cpu_ns;    /* the same as before: who keeps the record of then can check it */
+  __u64 cgroup_id; /* of a leader; 0 for other threads */
+  __u32 parent_tgid; /* likewise */
+  __u32 pad;
+};
+LOITER_STATIC_ASSERT(sizeof(struct loiter_still) == 48, "contract");
 /* --- details of one process's threads, on request ------------------------------------------------ */
 
 enum {
@@ -192,7 +214,8 @@ LOITER_STATIC_ASSERT(sizeof(struct loiter_task_detail) == 16 + 24 * 56, "contrac
   X(READ_REGS, "read_registers", "registers of a thread could not be had in a census")   \
   X(READ_CGROUP, "read_cgroup", "cgroup of a thread could not be had in a census")       \
   X(READ_NS_TID, "read_ns_tid", "tid of a thread in its own namespace could not be had") \
-  X(READ_KERNEL_STACK, "read_kernel_stack", "kernel stack of a thread could not be had")
+  X(READ_KERNEL_STACK, "read_kernel_stack", "kernel stack of a thread could not be had") \
+  X(READ_SOCKET, "read_socket", "name or address of a socket could not be read")
 
 enum loiter_loss {
 #define LOITER_LOSS_ENUM(name, word, text) LOITER_LOSS_##name,
@@ -200,5 +223,75 @@ enum loiter_loss {
 #undef LOITER_LOSS_ENUM
       LOITER_LOSS_COUNT
 };
+
+/* --- open files: what the task_file iterator writes ---------------------------------------------- */
+
+enum loiter_file_class {
+  LOITER_FILE_OTHER = 0,
+  LOITER_FILE_REGULAR = 1,
+  LOITER_FILE_DIRECTORY = 2,
+  LOITER_FILE_CHARACTER = 3,
+  LOITER_FILE_BLOCK = 4,
+  LOITER_FILE_PIPE = 5,
+  LOITER_FILE_FIFO = 6, /* a pipe with a path */
+  LOITER_FILE_SOCKET = 7,
+  LOITER_FILE_ANONYMOUS = 8, /* eventfd, timerfd, epoll …: `name` tells */
+  LOITER_FILE_CLASS_COUNT
+};
+
+enum loiter_file_access {
+  LOITER_FILE_READ = 1, /* FMODE_READ */
+  LOITER_FILE_WRITE = 2 /* FMODE_WRITE */
+};
+
+enum { LOITER_FILE_NAME_LEN = 16 };
+
+/* A descriptor. One of class LOITER_FILE_SOCKET is followed by a loiter_socket. */
+struct loiter_file {
+  __u32 pid; /* tgid */
+  __u32 tid; /* the thread whose table it is in: the leader, or one that has a table of its own */
+  __u32 fd;
+  __u32 device;      /* of the file system: MKDEV, 12 bits major, 20 bits minor */
+  __u64 inode;       /* anonymous inodes share one */
+  __u64 description; /* equal for descriptors of the same open file (dup, fork, SCM_RIGHTS); else without
+                        meaning */
+  __u32 rdev;        /* of a device file; as `device` */
+  __u32 flags;       /* O_* */
+  __u16 mode;        /* S_IFMT and permissions */
+  __u8 file_class;   /* enum loiter_file_class */
+  __u8 access;       /* enum loiter_file_access */
+  __u32 pad;
+  char name[LOITER_FILE_NAME_LEN]; /* of an anonymous inode, such as "[eventfd]", cut; empty else */
+};
+LOITER_STATIC_ASSERT(sizeof(struct loiter_file) == 64, "contract");
+
+enum loiter_socket_marks {
+  LOITER_SOCKET_RECEIVE_TIMEOUT = 1, /* SO_RCVTIMEO is set */
+  LOITER_SOCKET_SEND_TIMEOUT = 2,    /* SO_SNDTIMEO is set */
+  LOITER_SOCKET_PEER_PATH = 4,       /* `path` is the peer's: this end has none */
+  LOITER_SOCKET_PEER_UNBORN = 8,     /* the peer was not accepted yet: nobody holds it, its listener does */
+  LOITER_SOCKET_CUT_PATH = 16        /* `path` could not be read */
+};
+
+enum { LOITER_UNIX_PATH_LEN = 108 }; /* sizeof(sockaddr_un::sun_path) */
+
+struct loiter_socket {
+  __u16 family;
+  __u16 type;
+  __u16 protocol;
+  __u8 state;       /* include/net/tcp_states.h; unix sockets use them too */
+  __u8 marks;       /* enum loiter_socket_marks */
+  __u16 local_port; /* host order */
+  __u16 remote_port;
+  __u32 net_namespace; /* inode number; 0: unknown */
+  __u8 local[16];      /* IPv4 as ::ffff:a.b.c.d */
+  __u8 remote[16];
+  __u64 peer_inode; /* unix: of the socket at the other end; 0: none, or nobody holds it */
+  __u64 name_id;    /* unix: equal for a listener and what it accepts; 0: unnamed; else without meaning */
+  __u64 peer_name_id;
+  __u32 path_len; /* of `path`, which may hold anything; an abstract one begins with a NUL */
+  char path[LOITER_UNIX_PATH_LEN];
+};
+LOITER_STATIC_ASSERT(sizeof(struct loiter_socket) == 184, "contract");
 
 #endif

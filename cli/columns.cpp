@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <type_traits>
 
+#include "cli/wait_text.h"
 #include "daemon/base/bytes.h"
 #include "daemon/base/duration.h"
 
@@ -67,6 +68,14 @@ std::string oldest_text(const ProcessRow& row) {
   return row.oldest_blocked ? format_age(row.oldest_blocked->age) : "";
 }
 
+// What a thread waits for, in words; of a daemon that does not tell, the system call that it is in.
+std::string wait_of(const ThreadRow& row) {
+  return row.wait ? wait_text(*row.wait) : escape_for_terminal(row.syscall.value_or(""));
+}
+std::string wait_within(const ThreadRow& row, size_t columns) {
+  return row.wait ? wait_text_within(*row.wait, columns) : wait_of(row);
+}
+
 // What a person calls the place a process belongs to, best first.
 std::string home(const ProcessRow& row) {
   return escape_for_terminal(row.unit ? *row.unit : row.container ? *row.container : row.cgroup);
@@ -112,6 +121,8 @@ constexpr std::array kThreadColumns = std::to_array<ThreadColumn>({
      [](const T& a, const T& b) { return compare_ages(a.age, b.age); }},
     {"overdue", "OVERDUE", "blocked past the threshold", 7, 7, false, true,
      [](const T& row) -> std::string { return row.overdue ? "OVERDUE" : ""; }, by<&T::overdue>},
+    {"wait", "WAIT", "what it waits for, and who holds that", 20, 60, false, false, wait_of,
+     [](const T& a, const T& b) -> Order { return wait_of(a) <=> wait_of(b); }, wait_within},
     {"syscall", "SYSCALL", "the system call that it is in", 11, 20, false, false,
      [](const T& row) { return escape_for_terminal(row.syscall.value_or("")); },
      [](const T& a, const T& b) -> Order { return a.syscall <=> b.syscall; }},

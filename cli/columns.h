@@ -30,6 +30,8 @@ struct Column {
   std::string (*text)(
       const Row&);  // escaped: valid UTF-8 without control characters; may be wider than `width`
   std::weak_ordering (*compare)(const Row&, const Row&);
+  // The same as `text` in at most so many columns, where that is more than cutting it; null: it is not.
+  std::string (*text_within)(const Row&, size_t columns) = nullptr;
 };
 
 using ProcessColumn = Column<ProcessRow>;

@@ -58,6 +58,12 @@ Result<int> run_command(Client& client, const Options& options, Output& out) {
       return run_scan(client, options, out);
     case Command::top:
       return run_top(client, options, out);
+    case Command::stacks:
+      return run_stacks(client, options, out);
+    case Command::chain:
+      return run_chain(client, options, out);
+    case Command::why:
+      return run_why(client, options, out);
     case Command::doctor:
       return run_doctor(&client, "", options, out);
   }

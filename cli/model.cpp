@@ -1,40 +1,14 @@
 #include "cli/model.h"
 
-#include <limits>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
 
+#include "cli/json_read.h"
 #include "daemon/base/duration.h"
 
 namespace loiter::cli {
 namespace {
 
 using nlohmann::json;
-
-const json* member(const json& object, const char* key) {
-  if (!object.is_object()) throw std::invalid_argument(std::string("no object that could have a ") + key);
-  auto found = object.find(key);
-  return found == object.end() || found->is_null() ? nullptr : &*found;
-}
-
-// A missing or null member leaves what stands there; one of another type throws json::exception.
-template <typename Value>
-void read(const json& object, const char* key, Value& value) {
-  if (const json* found = member(object, key)) found->get_to(value);
-}
-template <typename Value>
-void read(const json& object, const char* key, std::optional<Value>& value) {
-  if (const json* found = member(object, key)) value = found->get<Value>();
-}
-
-// nlohmann converts any number to any other in silence: a negative or too large one must not become a tid.
-void read(const json& object, const char* key, uint32_t& value) {
-  const json* found = member(object, key);
-  if (!found) return;
-  const auto wide = found->get<int64_t>();
-  if (wide < 0 || wide > std::numeric_limits<uint32_t>::max()) throw std::out_of_range(key);
-  value = static_cast<uint32_t>(wide);
-}
 
 std::optional<Exactness> parse_exactness(const json& object) {
   if (!member(object, "exactness")) return std::nullopt;
@@ -71,42 +45,10 @@ OldestBlocked parse_oldest(const json& object) {
   return oldest;
 }
 
-ProcessRow parse_process(const json& object) {
-  ProcessRow row;
-  read(object, "pid", row.pid);
-  read(object, "parent_pid", row.parent_pid);
-  read(object, "uid", row.uid);
-  read(object, "comm", row.comm);
-  read(object, "exe", row.exe);
-  read(object, "cgroup", row.cgroup);
-  read(object, "unit", row.unit);
-  read(object, "container", row.container);
-  read(object, "start_time", row.start_time);
-  read(object, "start_boottime_ns", row.start_boottime_ns);
-  read(object, "kernel", row.kernel);
-  read(object, "thread_count", row.thread_count);
-  read(object, "running", row.running);
-  read(object, "runnable", row.runnable);
-  read(object, "blocked", row.blocked);
-  read(object, "overdue", row.overdue);
-  read(object, "born_per_s", row.born_per_s);
-  read(object, "ended_per_s", row.ended_per_s);
-  read(object, "cpu_ns", row.cpu_ns);
-  read(object, "cpu_percent", row.cpu_percent);
-  read(object, "voluntary_switches", row.voluntary_switches);
-  read(object, "involuntary_switches", row.involuntary_switches);
-  read(object, "ended", row.ended);
-  if (const json* oldest = member(object, "oldest_blocked")) row.oldest_blocked = parse_oldest(*oldest);
-  return row;
-}
-
 ThreadRow parse_thread(const json& object, uint64_t as_of_boottime_ns) {
   ThreadRow row;
   read(object, "tid", row.tid);
-  if (uint32_t creator = 0; member(object, "parent_tid")) {
-    read(object, "parent_tid", creator);
-    row.parent_tid = creator;
-  }
+  read(object, "parent_tid", row.parent_tid);
   read(object, "parent_alive", row.parent_alive);
   read(object, "name", row.name);
   read(object, "state", row.state);
@@ -121,6 +63,7 @@ ThreadRow parse_thread(const json& object, uint64_t as_of_boottime_ns) {
   read(object, "ended", row.ended);
   read(object, "ended_boottime_ns", row.ended_boottime_ns);
   row.age = parse_age(object);
+  row.wait = parse_wait(object);
   const uint64_t end = row.ended ? row.ended_boottime_ns : as_of_boottime_ns;
   row.lived_ns = end > row.born_boottime_ns ? end - row.born_boottime_ns : 0;
   return row;
@@ -149,6 +92,35 @@ Age parse_age(const json& object) {
   read(object, "blocked_max_ns", age.blocked_max_ns);
   age.exactness = parse_exactness(object);
   return age;
+}
+
+ProcessRow parse_process(const json& object) {
+  ProcessRow row;
+  read(object, "pid", row.pid);
+  read(object, "parent_pid", row.parent_pid);
+  read(object, "uid", row.uid);
+  read(object, "comm", row.comm);
+  read(object, "exe", row.exe);
+  read(object, "cgroup", row.cgroup);
+  read(object, "unit", row.unit);
+  read(object, "container", row.container);
+  read(object, "start_time", row.start_time);
+  read(object, "start_boottime_ns", row.start_boottime_ns);
+  read(object, "kernel", row.kernel);
+  read(object, "thread_count", row.thread_count);
+  read(object, "running", row.running);
+  read(object, "runnable", row.runnable);
+  read(object, "blocked", row.blocked);
+  read(object, "overdue", row.overdue);
+  read(object, "born_per_s", row.born_per_s);
+  read(object, "ended_per_s", row.ended_per_s);
+  read(object, "cpu_ns", row.cpu_ns);
+  read(object, "cpu_percent", row.cpu_percent);
+  read(object, "voluntary_switches", row.voluntary_switches);
+  read(object, "involuntary_switches", row.involuntary_switches);
+  read(object, "ended", row.ended);
+  if (const json* oldest = member(object, "oldest_blocked")) row.oldest_blocked = parse_oldest(*oldest);
+  return row;
 }
 
 Error not_understood(const std::exception& why) {

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/wait.h"
 #include "daemon/base/result.h"
 
 namespace loiter::cli {
@@ -67,6 +68,7 @@ struct ThreadRow {
   std::string start_time;
   Age age;
   std::optional<std::string> syscall;
+  std::optional<Wait> wait;  // nothing where it is not blocked, and where that is not told
   uint32_t cpu = 0;
   uint64_t cpu_ns = 0;
   uint64_t voluntary_switches = 0, involuntary_switches = 0;
@@ -100,6 +102,9 @@ Result<Tree> parse_tree(const nlohmann::json& document);
 
 // The fields that tell for how long a thread has been blocked. Throws a std::exception on other types.
 Age parse_age(const nlohmann::json& object);
+
+// A process of any document that has one. Throws a std::exception on other types.
+ProcessRow parse_process(const nlohmann::json& object);
 
 // What to tell of a document that is not as API.md has it.
 Error not_understood(const std::exception& why);

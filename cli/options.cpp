@@ -18,8 +18,9 @@ constexpr uint64_t kMinInterval = 100'000'000;
 
 // The words as given, checked but not yet converted.
 struct Raw {
-  std::string socket, threshold, pid, sort, limit, count, look_for, interval;
+  std::string socket, threshold, pid, tid, sort, limit, count, look_for, interval;
   bool json = false, kernel_threads = false, ended = false, strict = false, once = false;
+  bool kernel_stacks = false, no_lines = false;
 };
 
 std::optional<uint64_t> parse_number(const std::string& text) {
@@ -50,6 +51,11 @@ std::string check_pid(const std::string& text) {
   return parse_pid(text)
              ? ""
              : "'" + text + "' is not a process id: a number from 1 to " + std::to_string(kPidMax);
+}
+
+std::string check_tid(const std::string& text) {
+  return parse_pid(text) ? ""
+                         : "'" + text + "' is not a thread id: a number from 1 to " + std::to_string(kPidMax);
 }
 
 std::string check_number(const std::string& text) {
@@ -84,7 +90,7 @@ struct Description {
   bool takes_threshold;
 };
 
-constexpr std::array<Description, 6> kCommands{{
+constexpr std::array<Description, 9> kCommands{{
     {Command::top, "top", "the processes of this host, live",
      "The processes of this host live in the terminal, the longest blocked first; Enter opens the\n"
      "threads of one, ? shows the keys. Without a terminal, or with --once or --json, it prints one\n"
@@ -97,9 +103,24 @@ constexpr std::array<Description, 6> kCommands{{
      "  loiter ps --sort overdue --limit 10\n  loiter ps --threshold 5m --json", true},
     {Command::tree, "tree", "the threads of one process",
      "The live threads of one process as a tree of who created whom, each with its name, state, for how\n"
-     "long it has been blocked and in which system call. An age such as 3m12s..3m15s lies between the\n"
+     "long it has been blocked and in what. An age such as 3m12s..3m15s lies between the\n"
      "two, one after ~ is estimated, one after >= is a lower bound.",
      "  loiter tree 812\n  loiter tree 812 --ended", true},
+    {Command::why, "why", "why a process stands still, in a paragraph",
+     "Why one process stands still, as one paragraph: the thread that the others wait for (a deadlock\n"
+     "first, else the one with the most waiters), what leads there and where in its code it is; else the\n"
+     "thread that has been stuck for longest; else that nothing is, and its threads only have nothing to\n"
+     "do.",
+     "  loiter why 812\n  loiter why 812 --json", false},
+    {Command::chain, "chain", "who waits for whom, to the end",
+     "The chains of threads that wait for each other by locks, joins, pipes and the like, the root with\n"
+     "the most waiters first, each with what it waits for and how the chain ends. With a TID the chain of\n"
+     "that thread. A deadlock is told as DEADLOCK; the exit code is 0 all the same.",
+     "  loiter chain 812\n  loiter chain 812 814 --json", false},
+    {Command::stacks, "stacks", "the stacks of a process' threads",
+     "The stacks of the threads of one process, or of one of them, without stopping it; threads with the\n"
+     "same stack are told together, the most common stack first. A stack that ends early says why.",
+     "  loiter stacks 812\n  loiter stacks 812 814 --kernel\n  loiter stacks 812 --no-lines --json", false},
     {Command::scan, "scan", "what is overdue, once; the exit code tells",
      "Looks at every thread and reports those that are overdue: blocked past the threshold, also when\n"
      "that began long before. Ends with 1 on a finding of severity warning or above, else with 0; being\n"
@@ -136,6 +157,11 @@ void add_pid(CLI::App& command, Raw& raw, const std::string& about) {
   command.add_option("--pid", raw.pid, about)->type_name("PID")->check(check_pid);
 }
 
+void add_subject(CLI::App& command, Raw& raw, bool thread) {
+  command.add_option("PID", raw.pid, "the process")->type_name("")->check(check_pid)->required();
+  if (thread) command.add_option("TID", raw.tid, "this thread only")->type_name("")->check(check_tid);
+}
+
 void add_for(CLI::App& command, Raw& raw, const std::string& about) {
   command.add_option("--for", raw.look_for, about)->type_name("D")->check(check_duration);
 }
@@ -157,7 +183,7 @@ void add_options_of(CLI::App& command, Command which, Raw& raw) {
           ->check(check_number);
       break;
     case Command::tree:
-      command.add_option("PID", raw.pid, "the process")->type_name("")->check(check_pid)->required();
+      add_subject(command, raw, false);
       command.add_flag("--ended", raw.ended, "also the threads that ended a short while ago");
       break;
     case Command::scan:
@@ -169,6 +195,17 @@ void add_options_of(CLI::App& command, Command which, Raw& raw) {
       add_pid(command, raw, "of this process, and the births of its children");
       command.add_option("--count", raw.count, "end after N events")->type_name("N")->check(check_number);
       add_for(command, raw, "end after this time");
+      break;
+    case Command::stacks:
+      add_subject(command, raw, true);
+      command.add_flag("--kernel", raw.kernel_stacks, "what the kernel does for each thread too");
+      command.add_flag("--no-lines", raw.no_lines, "symbols only: no files, lines and inlined frames");
+      break;
+    case Command::chain:
+      add_subject(command, raw, true);
+      break;
+    case Command::why:
+      add_subject(command, raw, false);
       break;
     case Command::doctor:
       break;
@@ -193,6 +230,7 @@ Options convert(const Raw& raw, Command command) {
   options.json = raw.json;
   options.kernel_threads = raw.kernel_threads;
   options.pid = parse_pid(raw.pid);
+  options.tid = parse_pid(raw.tid);
   if (!raw.sort.empty()) options.sort = raw.sort;
   options.limit = parse_number(raw.limit);
   options.ended = raw.ended;
@@ -200,6 +238,8 @@ Options convert(const Raw& raw, Command command) {
   options.for_ns = parse_duration(raw.look_for);
   options.strict = raw.strict;
   options.once = raw.once;
+  options.kernel_stacks = raw.kernel_stacks;
+  options.lines = !raw.no_lines;
   if (!raw.interval.empty()) options.interval_ns = *parse_duration(raw.interval);
   return options;
 }

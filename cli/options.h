@@ -11,7 +11,7 @@
 
 namespace loiter::cli {
 
-enum class Command : uint8_t { ps, tree, events, doctor, scan, top };
+enum class Command : uint8_t { ps, tree, events, doctor, scan, top, stacks, chain, why };
 
 struct Options {
   Command command = Command::ps;
@@ -21,7 +21,8 @@ struct Options {
   bool json = false;
   bool kernel_threads = false;
 
-  std::optional<uint32_t> pid;  // tree (always), events, scan
+  std::optional<uint32_t> pid;  // tree, stacks, chain, why (always), events, scan
+  std::optional<uint32_t> tid;  // stacks, chain: of this thread only
   std::string sort = "oldest";  // ps: the name of a column that exists
   std::optional<uint64_t> limit;
   bool ended = false;
@@ -29,6 +30,8 @@ struct Options {
   std::optional<uint64_t> for_ns;
   bool strict = false;
   bool once = false;
+  bool kernel_stacks = false;
+  bool lines = true;  // stacks: files and lines too, not symbols alone
   uint64_t interval_ns = 1'000'000'000;
 };
 

@@ -34,6 +34,10 @@ Output::Output(int fd) : fd_(fd), terminal_(isatty(fd) == 1) {
   if (terminal_ && ioctl(fd, TIOCGWINSZ, &size) == 0) width_ = size.ws_col;
 }
 
+std::optional<size_t> Output::width() const {
+  return terminal_ && width_ > 0 ? std::optional(width_) : std::nullopt;
+}
+
 void Output::line(std::string_view text) {
   std::string shown(text);
   if (terminal_ && width_ > 0 && display_width(shown) > width_) shown = fit_columns(shown, width_);

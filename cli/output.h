@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,9 @@ class Output {
 
   bool is_terminal() const { return terminal_; }
   Glyphs glyphs() const { return utf8_ ? Glyphs::unicode : Glyphs::ascii; }
+
+  // Of the terminal; nothing where there is none or its width is not known.
+  std::optional<size_t> width() const;
 
   // `text`: as from escape_for_terminal, without a newline. Cut to the width of a terminal; whole elsewhere.
   void line(std::string_view text);

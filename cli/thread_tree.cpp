@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cli/text_table.h"
+#include "cli/wait_text.h"
 #include "daemon/base/bytes.h"
 #include "daemon/base/duration.h"
 
@@ -21,11 +22,61 @@ std::string heading(const Tree& tree) {
   return line;
 }
 
-void add_live(TextTable& table, const ThreadRow& row, const std::string& branch) {
-  table.add_row({branch + std::to_string(row.tid) + " " + escape_for_terminal(row.name),
-                 escape_for_terminal(row.state), format_age(row.age, true), row.overdue ? "OVERDUE" : "",
-                 escape_for_terminal(row.syscall.value_or("")), format_duration(row.cpu_ns),
-                 format_duration(row.lived_ns)});
+// What it waits for, in words; of a daemon that does not tell, the system call that it is in.
+std::string wait_of(const ThreadRow& row, std::optional<size_t> columns) {
+  if (row.wait) return columns ? wait_text_within(*row.wait, *columns) : wait_text(*row.wait);
+  const std::string syscall = escape_for_terminal(row.syscall.value_or(""));
+  return columns && display_width(syscall) > *columns ? fit_columns(syscall, *columns) : syscall;
+}
+
+// How much a table of threads holds: all of it at first, less where it is too wide.
+struct Shape {
+  bool lived = true, cpu_time = true, range = true;
+  std::optional<size_t> wait;  // columns that WAIT may take
+};
+
+std::vector<std::string> live_lines(const Tree& tree, const std::vector<TreeLine>& order,
+                                    const Shape& shape) {
+  TextTable table;
+  table.add_column("TID NAME");
+  table.add_column("STATE");
+  table.add_column("BLOCKED", true);
+  table.add_column("");
+  table.add_column("WAIT");
+  if (shape.cpu_time) table.add_column("CPU-TIME", true);
+  if (shape.lived) table.add_column("LIVED", true);
+  for (const TreeLine& line : order) {
+    const ThreadRow& row = tree.threads[line.index];
+    std::vector<std::string> cells{
+        line.branch + std::to_string(row.tid) + " " + escape_for_terminal(row.name),
+        escape_for_terminal(row.state), format_age(row.age, shape.range), row.overdue ? "OVERDUE" : "",
+        wait_of(row, shape.wait)};
+    if (shape.cpu_time) cells.push_back(format_duration(row.cpu_ns));
+    if (shape.lived) cells.push_back(format_duration(row.lived_ns));
+    table.add_row(std::move(cells));
+  }
+  return table.lines();
+}
+
+size_t width_of(const std::vector<std::string>& lines) {
+  size_t width = 0;
+  for (const std::string& line : lines) width = std::max(width, display_width(line));
+  return width;
+}
+
+// The first shape that is no wider than `columns`; what is left of the last one goes to the waits.
+std::vector<std::string> fitted_lines(const Tree& tree, const std::vector<TreeLine>& order, size_t columns) {
+  constexpr size_t kWait = 32, kLeastWait = 16;  // of the columns
+  std::vector<std::string> lines;
+  for (const Shape& shape : {Shape{}, Shape{.wait = kWait}, Shape{.lived = false, .wait = kWait},
+                             Shape{.lived = false, .cpu_time = false, .wait = kWait}}) {
+    lines = live_lines(tree, order, shape);
+    if (width_of(lines) <= columns) return lines;
+  }
+  Shape least{.lived = false, .cpu_time = false, .range = false, .wait = 0};
+  const size_t others = std::max(width_of(live_lines(tree, order, least)), size_t{4}) - 4;  // "WAIT"
+  least.wait = std::max(columns - std::min(columns, others), kLeastWait);
+  return live_lines(tree, order, least);
 }
 
 // What the dashed branches mean, for those that occur.
@@ -75,21 +126,14 @@ void add_ended(std::vector<std::string>& lines, const Tree& tree) {
 
 }  // namespace
 
-std::vector<std::string> tree_lines(const Tree& tree, Glyphs glyphs, bool with_ended) {
+std::vector<std::string> tree_lines(const Tree& tree, Glyphs glyphs, bool with_ended,
+                                    std::optional<size_t> columns) {
   std::vector<std::string> lines{heading(tree)};
   const std::vector<Creator> creators = creators_of(tree.threads);
   if (!tree.threads.empty()) {
-    TextTable table;
-    table.add_column("TID NAME");
-    table.add_column("STATE");
-    table.add_column("BLOCKED", true);
-    table.add_column("");
-    table.add_column("SYSCALL");
-    table.add_column("CPU-TIME", true);
-    table.add_column("LIVED", true);
-    for (const TreeLine& line : layout_tree(creators, glyphs))
-      add_live(table, tree.threads[line.index], line.branch);
-    for (std::string& line : table.lines()) lines.push_back(std::move(line));
+    const std::vector<TreeLine> order = layout_tree(creators, glyphs);
+    for (std::string& line : columns ? fitted_lines(tree, order, *columns) : live_lines(tree, order, {}))
+      lines.push_back(std::move(line));
   }
   add_legend(lines, tree.threads, creators, glyphs);
   if (with_ended) add_ended(lines, tree);

@@ -3,6 +3,8 @@
 // Pure function, any thread.
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,7 +13,9 @@
 
 namespace loiter::cli {
 
-// `with_ended`: also those that ended a short while ago, as a table of their own.
-std::vector<std::string> tree_lines(const Tree& tree, Glyphs glyphs, bool with_ended);
+// `with_ended`: also those that ended a short while ago, as a table of their own. `columns`: what the table
+// of threads shall not exceed as far as that can be; figures that matter least go first, then waits are cut.
+std::vector<std::string> tree_lines(const Tree& tree, Glyphs glyphs, bool with_ended,
+                                    std::optional<size_t> columns = std::nullopt);
 
 }  // namespace loiter::cli

@@ -18,7 +18,7 @@ Result<int> run_tree(Client& client, const Options& options, Output& out) {
   }
   Result<Tree> tree = parse_tree(*document);
   if (!tree) return tree.error();
-  for (const std::string& line : tree_lines(*tree, out.glyphs(), options.ended)) out.line(line);
+  for (const std::string& line : tree_lines(*tree, out.glyphs(), options.ended, out.width())) out.line(line);
   return 0;
 }
 

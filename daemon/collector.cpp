@@ -22,6 +22,10 @@ constexpr uint64_t kMinGapNs = 100'000'000;
 // A pass that fails is counted and made good by the next one; the first has none before it.
 constexpr int kFirstTries = 3;
 
+// After a short record that did not fit: should that come again and again, it costs a sixteenth more, not
+// twice.
+constexpr int kFullPassesAfterDoubt = 16;
+
 constexpr uint64_t kLossLogNs = 60'000'000'000;
 
 }  // namespace
@@ -115,20 +119,48 @@ void Collector::drain() {
   if (!batch_.empty()) hub_.flush();
 }
 
+// A short record says nothing of the name, which others can change: where an event was lost, or a name was
+// wrong in spite of the events, the whole host is read again.
+CensusReader::Depth Collector::next_depth() {
+  uint64_t lost = 0;
+  for (const LossCount& loss : events_->losses()) lost += loss.count;
+  bool is_told = std::exchange(events_lost_, lost) == lost;
+  is_told = !model_.take_mistold() && is_told;
+  if (full_passes_ > 0)
+    --full_passes_;
+  else if (is_told)
+    return CensusReader::Depth::changed;
+  return CensusReader::Depth::full;
+}
+
+Status Collector::take_pass(CensusReader::Depth depth) {
+  uint64_t begin = monotonic_now_ns();
+  if (Status read = census_reader_->read(census_, depth); !read) {
+    ++cost_.failed;
+    spdlog::error("{}", read.error().message);
+    return read;
+  }
+  cost_.read_ns = monotonic_now_ns() - begin;
+  cost_.still = census_.still.size();
+  ++cost_.passes;
+  drain();  // before the model is set right: what the events tell is not counted as a repair
+  model_.reconcile(census_);
+  return ok();
+}
+
 void Collector::take_census() {
   uint64_t cpu_before = thread_cpu_now_ns();
   uint64_t begin = monotonic_now_ns();
   last_begin_mono_ns_ = begin;
-  if (Status read = census_reader_->read(census_); !read) {
-    ++cost_.failed;
-    spdlog::error("{}", read.error().message);
+  Status taken = take_pass(next_depth());
+  if (taken && model_.doubts()) {
+    full_passes_ = kFullPassesAfterDoubt;
+    taken = take_pass(CensusReader::Depth::full);
+  }
+  if (!taken) {
     if (published_) published_();  // who waits for a census is told that none came
     return;
   }
-  cost_.read_ns = monotonic_now_ns() - begin;
-  ++cost_.passes;
-  drain();  // before the model is set right: what the events tell is not counted as a repair
-  model_.reconcile(census_);
   wall_.follow();
   auto picture = std::make_shared<Picture>();
   picture->facts = facts_;

@@ -48,7 +48,8 @@ class Collector {
   void on_request();
   void drain();
   void take_census();
-  void publish();
+  Status take_pass(CensusReader::Depth depth);
+  CensusReader::Depth next_depth();
   std::vector<LossCount> count_losses(const Snapshot& snapshot);
   void tell_losses(const std::vector<LossCount>& losses);
 
@@ -69,6 +70,8 @@ class Collector {
   std::vector<Event> batch_;
   std::map<std::string, ToldLoss> told_losses_;  // by cause
   CensusCost cost_;
+  uint64_t events_lost_ = 0;  // when the last census began
+  int full_passes_ = 0;       // to come, whatever else is known
   WallClock wall_;
   uint64_t last_begin_mono_ns_ = 0;
 };

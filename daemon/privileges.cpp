@@ -23,13 +23,21 @@ struct Needed {
 // linux/capability.h of older headers lacks the younger two.
 constexpr unsigned kCapPerfmon = 38;
 constexpr unsigned kCapBpf = 39;
+constexpr unsigned kCapCheckpointRestore = 40;
 
-constexpr std::array<Needed, 3> kNeeded{{
+constexpr std::array<Needed, 6> kNeeded{{
     {kCapBpf, "CAP_BPF", true, "load the census and event programs and their maps"},
     {kCapPerfmon, "CAP_PERFMON", true,
      "let those programs read the state of tasks, and attach them to tracepoints"},
     {CAP_SYS_PTRACE, "CAP_SYS_PTRACE", false,
-     "read the executable paths of other users' processes; without it they are unknown"},
+     "read the executable paths and, when asked, the memory of other users' processes; without it they are "
+     "unknown"},
+    {CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", false,
+     "read other users' programs and descriptors for stacks and waits; without it some have no names"},
+    {kCapCheckpointRestore, "CAP_CHECKPOINT_RESTORE", false,
+     "open files as they are mapped (/proc/PID/map_files); without it a deleted or replaced one is not read"},
+    {CAP_SYS_CHROOT, "CAP_SYS_CHROOT", false,
+     "lock the parser of foreign files in; without it there are no stacks"},
 }};
 
 void forbid_dumps() {

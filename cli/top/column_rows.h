@@ -35,7 +35,10 @@ class ColumnRows : public Rows {
       : columns_(columns), rows_(std::move(rows)) {}
 
   uint32_t size() const override { return static_cast<uint32_t>(rows_.size()); }
-  std::string cell(uint32_t row, size_t column) const override { return columns_[column].text(rows_[row]); }
+  std::string cell(uint32_t row, size_t column, size_t width) const override {
+    const auto& shown = columns_[column];
+    return shown.text_within ? shown.text_within(rows_[row], width) : shown.text(rows_[row]);
+  }
   int compare(uint32_t a, uint32_t b, size_t column) const override {
     std::weak_ordering order = columns_[column].compare(rows_[a], rows_[b]);
     return order < 0 ? -1 : order > 0 ? 1 : 0;

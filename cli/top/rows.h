@@ -28,8 +28,8 @@ class Rows {
   virtual uint32_t size() const = 0;
   virtual RowId id(uint32_t row) const = 0;
 
-  // Fit for a terminal (escape_for_terminal).
-  virtual std::string cell(uint32_t row, size_t column) const = 0;
+  // Fit for a terminal (escape_for_terminal). `width`: of the screen that it has; it is cut to that later.
+  virtual std::string cell(uint32_t row, size_t column, size_t width) const = 0;
   virtual Style style(uint32_t row, size_t column) const = 0;
 
   // Below zero, zero, above: as sorted upwards by `column`. What is not known sorts below everything.

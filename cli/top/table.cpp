@@ -199,7 +199,7 @@ Line Table::row_line(size_t position, const std::vector<Placed>& places, size_t 
   Line line;
   for (const Placed& place : places) {
     if (place.column != places.front().column) line.add(std::string(kGap, ' '));
-    std::string cell = rows_->cell(row, place.column);
+    std::string cell = rows_->cell(row, place.column, place.width);
     bool name = place.column == name_column_;
     if (name && tree_) cell.insert(0, tree_branch(order_, position, branch_levels(place.width)));
     line.add(fit_columns(cell, place.width, headings_[place.column].right),

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "cli/top/text.h"
+#include "cli/wait_text.h"
 #include "daemon/base/bytes.h"
 
 namespace loiter::top {
@@ -63,6 +64,7 @@ bool ThreadRows::matches(uint32_t row, std::string_view needle) const {
   const cli::ThreadRow& thread = rows_[row];
   return contains(escape_for_terminal(thread.name), needle) || contains(std::to_string(thread.tid), needle) ||
          contains(thread.state, needle) || (thread.syscall && contains(*thread.syscall, needle)) ||
+         (thread.wait && contains(cli::wait_text(*thread.wait), needle)) ||
          (thread.overdue && contains("overdue", needle));
 }
 

@@ -26,9 +26,9 @@ namespace loiter {
 
 struct LookWish {
   uint32_t pid = 0;
-  uint64_t start_boot_ns = 0;   // 0: whichever has the pid
+  uint64_t start_boot_ns = 0;        // 0: whichever has the pid
   std::optional<uint32_t> tid = {};  // stacks of this thread alone
-  bool stacks = false;          // whole ones; else only what tells the waits
+  bool stacks = false;               // whole ones; else only what tells the waits
   bool with_lines = false;
   bool kernel_stacks = false;  // of all threads; else of those in uninterruptible sleep
 };

@@ -16,6 +16,7 @@
 #include "daemon/base/fd.h"
 #include "daemon/base/result.h"
 #include "daemon/inspect/helper_process.h"
+#include "daemon/inspect/proc_files.h"
 
 namespace loiter {
 
@@ -61,7 +62,7 @@ struct FileToOpen {
   std::string path;
 };
 
-class Opener {
+class Opener : public ProcFiles {
  public:
   explicit Opener(const SharedMemory& memory) : memory_(memory) {}
 
@@ -69,8 +70,8 @@ class Opener {
   Status read_memory(uint32_t pid, std::vector<MemoryPiece>& pieces);
 
   // A file of /proc, at most `max_size` bytes of it.
-  Result<std::string> read_file(const std::string& path, size_t max_size);
-  Result<std::string> read_link(const std::string& path);
+  Result<std::string> read_file(const std::string& path, size_t max_size) override;
+  Result<std::string> read_link(const std::string& path) override;
 
   // A regular file for reading; anything else is refused.
   Result<Fd> open_file(const FileToOpen& file);

@@ -59,6 +59,7 @@ struct CodeLine {
   std::string file;    // empty: unknown
   uint32_t line = 0;   // 0: unknown
   bool inlined = false;
+  bool operator==(const CodeLine&) const = default;
 };
 
 // What is at one address: innermost function first, the one that has code of its own last. Never empty.
@@ -77,7 +78,7 @@ struct Stack {
 };
 
 struct UnwindReply {
-  std::vector<CodePlace> places;  // each address once
+  std::vector<CodePlace> places;  // each address once; twice where it is a return address and interrupted
   std::vector<Stack> stacks;      // one a job, in their order
 };
 

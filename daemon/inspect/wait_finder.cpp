@@ -50,29 +50,6 @@ uint64_t now_of(TimeoutSource::Clock clock) {
   }
 }
 
-// Nothing where seconds or fraction are out of range: not a timeout that the kernel would have taken.
-std::optional<uint64_t> timeout_ns(TimeoutSource::Form form, std::span<const std::byte> bytes) {
-  auto word = [&](size_t index, size_t size) {
-    int64_t value = 0;
-    if (size == 4) {
-      int32_t narrow = 0;
-      std::memcpy(&narrow, bytes.data() + index * size, size);
-      return static_cast<int64_t>(narrow);
-    }
-    std::memcpy(&value, bytes.data() + index * size, size);
-    return value;
-  };
-  using Form = TimeoutSource::Form;
-  size_t size = form == Form::timespec32 || form == Form::timeval32 ? 4 : 8;
-  int64_t unit = form == Form::timeval || form == Form::timeval32 ? 1000 : 1;
-  if (bytes.size() < 2 * size) return std::nullopt;
-  int64_t seconds = word(0, size), fraction = word(1, size);
-  if (seconds < 0 || seconds > INT64_MAX / 1'000'000'000 - 1 || fraction < 0 ||
-      fraction * unit >= 1'000'000'000)
-    return std::nullopt;
-  return static_cast<uint64_t>(seconds) * 1'000'000'000 + static_cast<uint64_t>(fraction * unit);
-}
-
 }  // namespace
 
 struct WaitFinder::Futex {
@@ -82,7 +59,7 @@ struct WaitFinder::Futex {
   std::span<const std::byte> bytes;
 };
 
-struct WaitFinder::Deadline {
+struct WaitFinder::Times {
   size_t thread = 0;
   std::span<const std::byte> bytes;
 };
@@ -91,73 +68,81 @@ bool WaitFinder::wants_stack(const InspectedThread& thread) const {
   return wait_call_of(thread.record).futex.has_value();
 }
 
-// What the registers alone say.
+// What the registers and the kernel stack alone say.
 void WaitFinder::start_waits(Inspection& inspection) {
+  own_files_.reset();
+  host_files_.reset();
+  file_locks_.reset();
   calls_.assign(inspection.threads.size(), {});
   for (size_t i = 0; i < inspection.threads.size(); ++i) {
     InspectedThread& thread = inspection.threads[i];
     if (!thread.blocked) continue;
     WaitCall& call = calls_[i] = wait_call_of(thread.record);
     Wait& wait = thread.wait.emplace();
-    std::string place;
-    if (!thread.kernel_stack.empty() && (thread.record.state & 0x2))
-      refine_by_kernel_stack(call, thread.kernel_stack, place);
+    if (!thread.kernel_stack.empty() && wants_kernel_stack(call))
+      refine_by_kernel_stack(call, thread.kernel_stack, wait.detail, &thread.record);
     wait.kind = call.kind;
     wait.fd = call.fd;
-    wait.detail = place;
     if (call.detail) wait.detail = wait.detail.empty() ? call.detail : call.detail + (": " + wait.detail);
     using Form = TimeoutSource::Form;
     if (call.timeout.form == Form::none) wait.bounded = false;
     if (call.timeout.form != Form::none && call.timeout.form != Form::unknown) wait.bounded = true;
     if (call.timeout.form == Form::value) wait.timeout_ns = call.timeout.ns;
+    if (call.ipc_id >= 0) wait.object = "id " + std::to_string(call.ipc_id);
     if (!call.futex) continue;
     wait.object = hex(call.futex->address);
-    wait.is_private = call.futex->is_private;
+    if (call.futex->operation != FutexOperation::waitv) wait.is_private = call.futex->is_private;
   }
 }
 
 // All words that are needed of the target, in one go.
 void WaitFinder::read_words(const Inspection& inspection, std::vector<Futex>& futexes,
-                            std::vector<Deadline>& deadlines) {
+                            std::vector<Times>& times) {
   std::vector<MemoryPiece> pieces;
+  std::vector<std::span<const std::byte>*> takers;
   uint64_t place = 0;
   auto want = [&](uint64_t address, uint32_t size) {
     pieces.push_back({address, size, 0, place});
     place += (size + 15) & ~15U;
   };
-  for (size_t i = 0; i < inspection.threads.size(); ++i) {
+  constexpr uint64_t kRoom = SharedMemory::kSize - 4096;
+  futexes.reserve(inspection.threads.size());
+  times.reserve(inspection.threads.size());
+  for (size_t i = 0; i < inspection.threads.size() && place < kRoom; ++i) {
     const InspectedThread& thread = inspection.threads[i];
     if (!thread.wait) continue;
     if (calls_[i].futex) {
-      std::vector<std::string_view> functions = functions_of(inspection, thread);
       Futex& futex = futexes.emplace_back();
       futex.thread = i;
-      futex.shape = shape_of(*calls_[i].futex, functions);
-      futex.words = words_for(futex.shape, *calls_[i].futex);
-      if (futex.words.size) want(futex.words.address, futex.words.size);
+      futex.shape = shape_of(*calls_[i].futex, functions_of(inspection, thread));
+      FutexWords words = words_for(futex.shape, *calls_[i].futex);
+      if (words.size) {
+        want(words.address, words.size);
+        takers.push_back(&futex.bytes);
+      }
     }
     if (calls_[i].timeout.address) {
-      deadlines.push_back({i, {}});
+      times.push_back({i, {}});
       want(calls_[i].timeout.address, 16);
+      takers.push_back(&times.back().bytes);
     }
-    if (place > SharedMemory::kSize - 4096) break;
   }
   if (!opener_.read_memory(inspection.pid, pieces)) return;
-  size_t at = 0;
-  auto take = [&] {
-    const MemoryPiece& piece = pieces[at++];
-    return std::span<const std::byte>(memory_.data() + piece.place, piece.got);
-  };
-  auto futex = futexes.begin();
-  auto deadline = deadlines.begin();
-  for (size_t i = 0; i < inspection.threads.size(); ++i) {
-    if (futex != futexes.end() && futex->thread == i) {
-      if (futex->words.size) futex->bytes = take();
-      ++futex;
-    }
-    if (deadline != deadlines.end() && deadline->thread == i) {
-      deadline->bytes = take();
-      ++deadline;
+  for (size_t i = 0; i < pieces.size(); ++i)
+    *takers[i] = std::span<const std::byte>(memory_.data() + pieces[i].place, pieces[i].got);
+}
+
+void WaitFinder::take_times(Inspection& inspection, const std::vector<Times>& times) {
+  for (const Times& read : times) {
+    const TimeoutSource& source = calls_[read.thread].timeout;
+    Wait& wait = *inspection.threads[read.thread].wait;
+    std::optional<uint64_t> ns = decode_time(source.form, read.bytes);
+    if (!ns) continue;
+    if (source.clock == TimeoutSource::Clock::relative) {
+      wait.timeout_ns = *ns;
+    } else {
+      uint64_t now = now_of(source.clock);
+      wait.timeout_left_ns = *ns > now ? *ns - now : 0;
     }
   }
 }
@@ -217,23 +202,11 @@ void WaitFinder::look_for_foreign_owner(Wait& wait, const FutexObject& object, c
 void WaitFinder::find(Inspection& inspection, const std::vector<Mapping>& mappings) {
   start_waits(inspection);
   std::vector<Futex> futexes;
-  std::vector<Deadline> deadlines;
-  read_words(inspection, futexes, deadlines);
-  for (const Deadline& deadline : deadlines) {
-    const TimeoutSource& source = calls_[deadline.thread].timeout;
-    Wait& wait = *inspection.threads[deadline.thread].wait;
-    std::optional<uint64_t> ns = timeout_ns(source.form, deadline.bytes);
-    if (!ns) continue;
-    if (source.clock == TimeoutSource::Clock::relative) {
-      wait.timeout_ns = *ns;
-    } else {
-      uint64_t now = now_of(source.clock);
-      wait.timeout_left_ns = *ns > now ? *ns - now : 0;
-    }
-  }
+  std::vector<Times> times;
+  read_words(inspection, futexes, times);
+  take_times(inspection, times);
   examine(inspection, mappings, futexes);
   find_descriptors(inspection);
-  find_file_locks(inspection);
   find_children(inspection);
 }
 
@@ -245,9 +218,6 @@ void WaitFinder::find_without_memory(Inspection& inspection) {
   find_descriptors(inspection);
   find_children(inspection);
 }
-
-void WaitFinder::find_descriptors(Inspection&) {}
-void WaitFinder::find_file_locks(Inspection&) {}
 
 // wait4 for a given child, or for the only one there is; vfork for the youngest.
 void WaitFinder::find_children(Inspection& inspection) {

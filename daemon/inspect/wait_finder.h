@@ -11,11 +11,14 @@
 #include <string>
 #include <vector>
 
+#include "daemon/inspect/file_locks.h"
 #include "daemon/inspect/futex_object.h"
 #include "daemon/inspect/host_lookup.h"
 #include "daemon/inspect/inspection.h"
 #include "daemon/inspect/maps.h"
 #include "daemon/inspect/opener.h"
+#include "daemon/sensors/file_reader.h"
+#include "daemon/sensors/file_table.h"
 
 namespace loiter {
 
@@ -34,23 +37,33 @@ class WaitFinder {
   void find_without_memory(Inspection& inspection);
 
  private:
-  struct Futex;     // of one thread: its shape and where its words land
-  struct Deadline;  // likewise: its timeout
+  struct Futex;  // of one thread: its shape and what was read of it
+  struct Times;  // likewise: where its timeout stands
   void start_waits(Inspection& inspection);
-  void read_words(const Inspection& inspection, std::vector<Futex>& futexes,
-                  std::vector<Deadline>& deadlines);
+  void read_words(const Inspection& inspection, std::vector<Futex>& futexes, std::vector<Times>& times);
+  void take_times(Inspection& inspection, const std::vector<Times>& times);
   void examine(Inspection& inspection, const std::vector<Mapping>& mappings,
                const std::vector<Futex>& futexes);
   void look_for_foreign_owner(Wait& wait, const FutexObject& object, const Inspection& inspection,
                               const Mapping* mapping);
   void find_descriptors(Inspection& inspection);
-  void find_file_locks(Inspection& inspection);
+  void find_descriptor(const Inspection& inspection, const InspectedThread& thread, const WaitCall& call,
+                       Wait& wait);
+  void find_lock_holder(const Inspection& inspection, const WaitCall& call, Wait& wait);
   void find_children(Inspection& inspection);
+  const FileTable& own_files(uint32_t pid);
+  const FileTable& host_files();
 
   const SharedMemory& memory_;
   Opener& opener_;
   const HostLookup& host_;
-  std::vector<WaitCall> calls_;  // of the threads of the inspection under way, by index
+  std::unique_ptr<FileReader> files_;  // made when first needed
+  bool files_refused_ = false;
+
+  // Of the inspection under way:
+  std::vector<WaitCall> calls_;  // by index of the thread
+  std::optional<FileTable> own_files_, host_files_;
+  std::optional<FileLocks> file_locks_;
 };
 
 }  // namespace loiter

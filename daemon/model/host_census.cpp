@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -17,8 +18,12 @@ void HostModel::reconcile(const Census& census) {
   previous_mono_ns_ = begin_.mono_ns;
   begin_ = census.begin;
   over_limit_ = 0;
+  doubts_ = false;
+  uint64_t mistold = repairs_.renamed + repairs_.execs;
   wait_clock_.begin_pass(census.begin, census.end, census.threads);
   for (const loiter_thread& record : census.threads) take_record(record, census);
+  take_still(census.still, census);
+  if (repairs_.renamed + repairs_.execs != mistold) mistold_ = true;
   remove_unseen(census);
   ended_lately_.clear();
   load_details();
@@ -36,6 +41,53 @@ void HostModel::take_record(const loiter_thread& record, const Census& census) {
   if (record.id.exec_id < thread->id.exec_id) return;  // read before the exec that the events told of
   take_identity(*thread, record, census);
   take_activity(*thread, record, census);
+}
+
+// The short records carry no start time. A tid that has gone to another thread since it was read, or to none,
+// is told by events since the census began; what no event explains is doubted.
+void HostModel::take_still(const std::vector<loiter_still>& records, const Census& census) {
+  std::optional<std::unordered_set<uint32_t>> ended;  // made when first needed: since the census began
+  auto has_ended = [&](uint32_t tid) {
+    if (!ended) {
+      ended.emplace();
+      for (const auto& [key, boot_ns] : ended_lately_)
+        if (boot_ns >= census.begin.boot_ns) ended->insert(key.tid);
+    }
+    return ended->contains(tid);
+  };
+  for (const loiter_still& record : records) {
+    auto found = threads_.find(record.tid);
+    bool fits = false;
+    if (found != threads_.end())
+      fits = take_still(record, found->second, census);
+    else if (has_ended(record.tid))
+      fits = true;
+    else if (fits = threads_.size() >= limits_.max_threads; fits)
+      ++over_limit_;
+    if (fits) continue;
+    ++repairs_.doubted;
+    doubts_ = true;
+  }
+}
+
+// All that the census before read of it holds, but for what others may change. False: it cannot be so.
+bool HostModel::take_still(const loiter_still& record, Thread& thread, const Census& census) {
+  if (thread.is_younger_than(census.begin.boot_ns))
+    return true;  // the record is of who had the tid, or was it
+  bool sampled_before = thread.sampled_pass + 1 == pass_;
+  thread.seen_pass = pass_;
+  if (thread.ended_boot_ns >= census.begin.boot_ns) return true;
+  if (!sampled_before || thread.id.tgid != record.tgid || thread.cpu_ns != record.cpu_ns ||
+      !is_blocked(thread.state))
+    return false;
+  thread.state = state_of(record);
+  thread.sampled_pass = pass_;
+  if (!thread.is_leader()) return true;
+  Process& process = process_of(thread.id);
+  process.parent_pid = record.parent_tgid;
+  if (process.cgroup_id != record.cgroup_id) process.details_loaded = false;
+  process.cgroup_id = record.cgroup_id;
+  return thread.id.exec_id == record.exec_id;
 }
 
 // A thread that the events did not tell of. Null: it is not to be kept.
@@ -127,8 +179,7 @@ void HostModel::date_wait(Thread& thread, const loiter_thread& record, const Cen
       static_cast<int64_t>(record.id.start_boot_ns - census.begin.boot_ns + census.begin.mono_ns);
   if (seen_before) not_before = std::max(not_before, static_cast<int64_t>(previous_mono_ns_));
   std::optional<MomentRange> range = wait_clock_.wait_start(record.cpu, record.exec_start);
-  if (range &&
-      (range->earliest_ns > now + kClockSlackNs || range->latest_ns < not_before - kClockSlackNs)) {
+  if (range && (range->earliest_ns > now + kClockSlackNs || range->latest_ns < not_before - kClockSlackNs)) {
     ++repairs_.redated;
     range.reset();
   }
@@ -151,10 +202,7 @@ void HostModel::date_wait(Thread& thread, const loiter_thread& record, const Cen
 void HostModel::remove_unseen(const Census& census) {
   std::vector<uint32_t> gone;
   for (const auto& [tid, thread] : threads_) {
-    bool younger =
-        std::max<uint64_t>(thread.id.start_boot_ns, thread.born_event_boot_ns) >= census.begin.boot_ns ||
-        thread.exec_boot_ns >= census.begin.boot_ns;
-    if (thread.seen_pass != pass_ && !younger) gone.push_back(tid);
+    if (thread.seen_pass != pass_ && !thread.is_younger_than(census.begin.boot_ns)) gone.push_back(tid);
   }
   for (uint32_t tid : gone) end_unseen(tid, census.begin.boot_ns);
 }

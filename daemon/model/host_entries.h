@@ -1,6 +1,7 @@
 // What the host model keeps of a thread and of a process. Private to the model's own files.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -63,6 +64,10 @@ struct HostModel::Thread {
 
   TaskKey key() const { return key_of(id); }
   bool is_leader() const { return id.tid == id.tgid; }
+  // It, or what it is since an exec, began after that moment, for all that events and start times tell.
+  bool is_younger_than(uint64_t boot_ns) const {
+    return std::max<uint64_t>({id.start_boot_ns, born_event_boot_ns, exec_boot_ns}) >= boot_ns;
+  }
   // A leader was made by another process: that is no branch of this tree.
   TaskKey creator_in_process() const { return !is_leader() && creator_tgid == id.tgid ? creator : TaskKey{}; }
 };

@@ -53,6 +53,7 @@ void HostModel::on_exec(const Event& event) {
   if (leader && event.task.exec_id < leader->id.exec_id) return;  // a census has seen a later one
   if (!leader) leader = insert(event.task, event.boot_ns);
   if (!leader) return;
+  if (event.boot_ns < begin_.boot_ns) mistold_ = true;
   leader->ended_boot_ns = 0;
   leader->state = TaskState::running;
   leader->id.exec_id = event.task.exec_id;
@@ -110,6 +111,7 @@ void HostModel::on_exit(Event& event) {
 void HostModel::on_rename(const Event& event, std::string& old_name) {
   ++events_.renames;
   Thread* thread = find(event.task);
+  if (!thread || event.boot_ns < begin_.boot_ns) mistold_ = true;  // no name to change, or a later one lost
   if (!thread) return;
   old_name = thread->name.view();
   thread->name = to_comm(event.name);

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "daemon/model/ended_log.h"
@@ -45,6 +46,14 @@ class HostModel {
   // Sets everything right by a census. All events drained after the census was read have been applied.
   void reconcile(const Census& census);
 
+  // Of the last census: it had a short record that does not fit what is kept of the thread, or nothing is
+  // kept. Only a full census sets that right; it is wanted at once.
+  bool doubts() const { return doubts_; }
+  // Once, whether since the last call a census set a name or an exec right that no event had told, or an
+  // event could not be taken over, or came so late that it may have overwritten what a census had read. Short
+  // records carry no name: the next census should be a full one.
+  bool take_mistold() { return std::exchange(mistold_, false); }
+
   // The state as of the last census, with the events applied since.
   std::shared_ptr<Snapshot> publish(const WallClock& wall);
 
@@ -68,6 +77,8 @@ class HostModel {
   void on_rename(const Event& event, std::string& old_name);
 
   void take_record(const loiter_thread& record, const Census& census);
+  void take_still(const std::vector<loiter_still>& records, const Census& census);
+  bool take_still(const loiter_still& record, Thread& thread, const Census& census);
   Thread* take_unknown(const loiter_thread& record, const Census& census);
   void take_identity(Thread& thread, const loiter_thread& record, const Census& census);
   void take_activity(Thread& thread, const loiter_thread& record, const Census& census);
@@ -96,6 +107,8 @@ class HostModel {
   double ended_per_s_ = 0;
   Repairs repairs_;
   uint64_t over_limit_ = 0;
+  bool doubts_ = false;
+  bool mistold_ = false;
 };
 
 }  // namespace loiter

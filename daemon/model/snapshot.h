@@ -84,6 +84,7 @@ struct Repairs {
   uint64_t renamed = 0;
   uint64_t execs = 0;
   uint64_t redated = 0;  // waits whose switch counts and exec_start did not agree: dated by the counts
+  uint64_t doubted = 0;  // threads told to be still that did not fit what was kept: read again in whole
 };
 
 struct EventCounts {

@@ -20,17 +20,14 @@ enum : uint32_t {
   kFrozen = 0x8000,
 };
 
-}  // namespace
-
-TaskState state_of(const loiter_thread& record) {
-  if (record.exit_state & kExitZombie) return TaskState::zombie;
-  if (record.exit_state & kExitDead) return TaskState::dead;
-  if (record.marks & (LOITER_MARK_ON_CPU | LOITER_MARK_MOVED)) return TaskState::running;
-  uint32_t state = record.state;
+TaskState state_of(uint32_t state, uint32_t exit_state, uint32_t marks) {
+  if (exit_state & kExitZombie) return TaskState::zombie;
+  if (exit_state & kExitDead) return TaskState::dead;
+  if (marks & (LOITER_MARK_ON_CPU | LOITER_MARK_MOVED)) return TaskState::running;
   if (state == 0 || (state & (kWaking | kNew))) return TaskState::runnable;
   // It has said that it will sleep, but is still queued: it was preempted on the way, or is being woken.
   // Delayed dequeue keeps a sleeper queued as well, and marks it.
-  if ((record.marks & LOITER_MARK_ON_RQ) && !(record.marks & LOITER_MARK_DELAYED)) return TaskState::runnable;
+  if ((marks & LOITER_MARK_ON_RQ) && !(marks & LOITER_MARK_DELAYED)) return TaskState::runnable;
   if (state & kDead) return TaskState::dead;
   if (state & kFrozen) return TaskState::frozen;
   if (state & kTraced) return TaskState::traced;
@@ -39,6 +36,16 @@ TaskState state_of(const loiter_thread& record) {
   if ((state & kUninterruptible) && (state & kNoload)) return TaskState::idle;
   if (state & (kUninterruptible | kRtlockWait)) return TaskState::uninterruptible;
   return TaskState::sleeping;
+}
+
+}  // namespace
+
+TaskState state_of(const loiter_thread& record) {
+  return state_of(record.state, record.exit_state, record.marks);
+}
+
+TaskState state_of(const loiter_still& record) {
+  return state_of(record.state, 0, record.marks);
 }
 
 bool is_blocked(TaskState state) {

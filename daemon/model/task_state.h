@@ -22,6 +22,7 @@ enum class TaskState : uint8_t {
 };
 
 TaskState state_of(const loiter_thread& record);
+TaskState state_of(const loiter_still& record);
 
 // Whether a thread in this state waits for something, so that its wait has an age.
 bool is_blocked(TaskState state);

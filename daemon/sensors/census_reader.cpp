@@ -12,8 +12,7 @@
 
 namespace loiter {
 
-// Takes one whole item from the front; 0: there is none. The closing mark is told from a thread by its
-// magic, which no tid can be (PID_MAX_LIMIT is 2^22, include/linux/threads.h).
+// Takes one whole item from the front; 0: there is none. Its first word tells what it is (bpf/records.h).
 size_t CensusParser::take(const std::byte* data, size_t size) {
   uint32_t magic = 0;
   if (size < sizeof(magic)) return 0;
@@ -23,6 +22,11 @@ size_t CensusParser::take(const std::byte* data, size_t size) {
     std::memcpy(state_ == State::begin ? &census_.begin : &census_.end, data, sizeof(loiter_census_mark));
     state_ = state_ == State::begin ? State::threads : State::done;
     return sizeof(loiter_census_mark);
+  }
+  if (magic == LOITER_STILL_MAGIC) {
+    if (size < sizeof(loiter_still)) return 0;
+    std::memcpy(&census_.still.emplace_back(), data, sizeof(loiter_still));
+    return sizeof(loiter_still);
   }
   if (size < sizeof(loiter_thread)) return 0;
   loiter_thread& thread = census_.threads.emplace_back();
@@ -73,8 +77,18 @@ Result<std::unique_ptr<CensusReader>> CensusReader::open(const Options& options)
   return reader;
 }
 
-Status CensusReader::read(Census& census) {
+Status CensusReader::read(Census& census, Depth depth) {
+  skeleton_->bss->still_after = depth == Depth::changed ? last_pass_ : 0;
+  last_pass_ = 0;
+  if (Status status = read_pass(census); !status) return status;
+  last_pass_ = skeleton_->bss->pass;
+  spread_exec_ids(census);
+  return ok();
+}
+
+Status CensusReader::read_pass(Census& census) {
   census.threads.clear();
+  census.still.clear();
   Fd iterator(bpf_iter_create(bpf_link__fd(skeleton_->links.census)));
   if (!iterator) return bpf_error("cannot start a census", errno);
   CensusParser parser(census);
@@ -89,17 +103,18 @@ Status CensusReader::read(Census& census) {
   }
   if (!parser.complete())
     return Error{Error::Kind::internal, "census: the pass ended before its closing mark"};
-  spread_exec_ids(census.threads);
   return ok();
 }
 
 // The kernel side reads it of leaders only.
-void CensusReader::spread_exec_ids(std::vector<loiter_thread>& threads) {
+void CensusReader::spread_exec_ids(Census& census) {
   exec_ids_.clear();
-  for (const loiter_thread& thread : threads)
+  for (const loiter_thread& thread : census.threads)
     if (thread.id.tid == thread.id.tgid) exec_ids_[thread.id.tgid] = thread.id.exec_id;
+  for (const loiter_still& still : census.still)
+    if (still.tid == still.tgid) exec_ids_[still.tgid] = still.exec_id;
   const std::pair<const uint32_t, uint32_t>* last = nullptr;
-  for (loiter_thread& thread : threads) {
+  for (loiter_thread& thread : census.threads) {
     if (thread.id.tid == thread.id.tgid) continue;
     if (!last || last->first != thread.id.tgid) {
       auto found = exec_ids_.find(thread.id.tgid);

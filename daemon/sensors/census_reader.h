@@ -21,6 +21,11 @@ struct Census {
   loiter_census_mark begin{};
   loiter_census_mark end{};
   std::vector<loiter_thread> threads;  // in ascending order of tid; each with the exec id of its process
+  // The threads that have not run since the read before, where short records were asked for; the two together
+  // are all threads of the host.
+  std::vector<loiter_still> still;
+
+  size_t thread_count() const { return threads.size() + still.size(); }
 };
 
 // Puts records together from reads that end anywhere. Entirely passive: knows bytes only.
@@ -53,15 +58,23 @@ class CensusReader {
   static Result<std::unique_ptr<CensusReader>> open(const Options& options);
   ~CensusReader();
 
-  // Fills `census`, whose memory is used again. An error leaves it in no defined state.
-  Status read(Census& census);
+  enum class Depth {
+    full,    // every thread in whole
+    changed  // those that have not run since the last read of this reader in short; after a failed one as
+             // `full`
+  };
+
+  // Fills `census`, whose memory is used again. An error leaves it in no defined state. Whoever asks for
+  // `changed` has taken in the census before.
+  Status read(Census& census, Depth depth = Depth::full);
 
   std::vector<LossCount> losses() const;
   std::vector<BpfMapSize> maps() const;
 
  private:
   explicit CensusReader(const Options& options) : options_(options), buffer_(options.read_size) {}
-  void spread_exec_ids(std::vector<loiter_thread>& threads);
+  Status read_pass(Census& census);
+  void spread_exec_ids(Census& census);
   struct Destroy {
     void operator()(census_bpf* skeleton) const;
   };
@@ -70,6 +83,8 @@ class CensusReader {
   std::unique_ptr<census_bpf, Destroy> skeleton_;
   std::vector<std::byte> buffer_;
   std::unordered_map<uint32_t, uint32_t> exec_ids_;  // by pid; of the pass under way
+  uint32_t last_pass_ =
+      0;  // the kernel side's number of the last pass, where that was read to its end; 0: none
 };
 
 }  // namespace loiter

@@ -1,5 +1,6 @@
 #include "daemon/serve/document_parts.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "daemon/base/bytes.h"
@@ -101,10 +102,14 @@ Json process_identity(const Snapshot& snapshot, const ProcessView& process) {
           {"kernel", process.kernel}};
 }
 
-Json wait_json(const Snapshot& snapshot, const Inspection& inspection, const InspectedThread* thread) {
+Json wait_json(const Snapshot& snapshot, const Inspection& inspection, const InspectedThread* thread,
+               std::optional<uint64_t> blocked_ns) {
   if (!thread || !thread->wait) return nullptr;
   const Wait& wait = *thread->wait;
   const loiter_thread& record = thread->record;
+  std::optional<uint64_t> length = wait.timeout_ns, left = wait.timeout_left_ns;
+  if (length && !left && blocked_ns) left = *length - std::min(*length, *blocked_ns);
+  if (left && !length && blocked_ns) length = *left + *blocked_ns;
   bool in_syscall = (record.marks & LOITER_MARK_REGS) && record.regs.syscall >= 0;
   return {{"kind", to_string(wait.kind)},
           {"syscall", in_syscall ? Json(syscall_name(record.regs.syscall, record.marks & LOITER_MARK_COMPAT))
@@ -114,8 +119,8 @@ Json wait_json(const Snapshot& snapshot, const Inspection& inspection, const Ins
           {"holder_pid", number_or_null(wait.holder.pid)},
           {"holder_name", holder_name(snapshot, inspection, wait.holder)},
           {"holder_state", holder_state(wait.holder.state)},
-          {"timeout_ns", value_or_null(wait.timeout_ns)},
-          {"timeout_left_ns", value_or_null(wait.timeout_left_ns)},
+          {"timeout_ns", value_or_null(length)},
+          {"timeout_left_ns", value_or_null(left)},
           {"bounded", value_or_null(wait.bounded)},
           {"detail", text_or_null(wait.detail)},
           {"private", value_or_null(wait.is_private)},

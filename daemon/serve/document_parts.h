@@ -31,7 +31,8 @@ void add_blocked(Json& to, const ThreadView& thread);
 Json process_identity(const Snapshot& snapshot, const ProcessView& process);
 
 // What a thread of `inspection` waits for (API.md); null where it does not, or was not looked at. `snapshot`
-// gives names to holders and peers in other processes.
-Json wait_json(const Snapshot& snapshot, const Inspection& inspection, const InspectedThread* thread);
+// gives names to holders and peers in other processes; `blocked_ns` makes of a timeout what is left of it.
+Json wait_json(const Snapshot& snapshot, const Inspection& inspection, const InspectedThread* thread,
+               std::optional<uint64_t> blocked_ns);
 
 }  // namespace loiter

@@ -81,7 +81,7 @@ Json thread_row(const Snapshot& snapshot, const ProcessView& process, const Thre
   add_blocked(row, thread);
   const InspectedThread* inspected = inspection ? inspection->find(thread.key.tid) : nullptr;
   bool same = inspected && inspected->record.id.start_boot_ns == thread.key.start_boot_ns;
-  row["wait"] = same ? wait_json(snapshot, *inspection, inspected) : Json(nullptr);
+  row["wait"] = same ? wait_json(snapshot, *inspection, inspected, thread.blocked_ns) : Json(nullptr);
   row["cpu"] = thread.cpu;
   row["cpu_ns"] = thread.cpu_ns;
   row["voluntary_switches"] = thread.voluntary_switches;
@@ -232,6 +232,7 @@ std::string status_document(const Picture& picture, size_t event_streams) {
   json["census"] = {{"passes", picture.cost.passes},
                     {"failed", picture.cost.failed},
                     {"threads", snapshot.thread_count},
+                    {"still", picture.cost.still},
                     {"read_ns", picture.cost.read_ns},
                     {"publish_ns", picture.cost.publish_ns},
                     {"cpu_ns", picture.cost.cpu_ns},
@@ -243,11 +244,9 @@ std::string status_document(const Picture& picture, size_t event_streams) {
                     {"renames", snapshot.events.renames}};
   json["losses"] = losses_json(picture);
   json["losses_total"] = picture.losses_total();
-  json["repairs"] = {{"added", snapshot.repairs.added},
-                     {"removed", snapshot.repairs.removed},
-                     {"renamed", snapshot.repairs.renamed},
-                     {"execs", snapshot.repairs.execs},
-                     {"redated", snapshot.repairs.redated}};
+  json["repairs"] = {{"added", snapshot.repairs.added},     {"removed", snapshot.repairs.removed},
+                     {"renamed", snapshot.repairs.renamed}, {"execs", snapshot.repairs.execs},
+                     {"redated", snapshot.repairs.redated}, {"doubted", snapshot.repairs.doubted}};
   json["counts"] = {
       {"processes", snapshot.processes.size()}, {"threads", snapshot.thread_count},
       {"blocked", snapshot.blocked_count},      {"overdue", count_overdue(snapshot, facts.threshold_ns)},

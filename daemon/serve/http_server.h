@@ -24,7 +24,7 @@ class HttpServer {
     std::function<void()> request_census;  // thread-safe; asks for a census soon
     // Thread-safe; looks inside a process. Must never call back once the server is being destroyed: stop the
     // inspector first. Empty: nobody looks.
-    std::function<void(const InspectRequest&, Inspector::Done)> inspect;
+    std::function<void(const InspectRequest&, Inspector::Done)> inspect = {};
   };
 
   // `listen`: a socket that listens already; none: connections come by add_connection, and only then.

@@ -21,13 +21,14 @@ const ThreadView* view_of(const ProcessView* process, uint32_t tid) {
 }
 
 // The snapshot knows since when, if it knows of this very wait: equal switch counts.
-void add_age(Json& to, const ThreadView* view, const InspectedThread& thread) {
+std::optional<uint64_t> add_age(Json& to, const ThreadView* view, const InspectedThread& thread) {
   bool same = view && thread.blocked && view->key.start_boot_ns == thread.record.id.start_boot_ns &&
               view->voluntary_switches == thread.record.voluntary_switches &&
               view->involuntary_switches == thread.record.involuntary_switches;
   to["blocked_ns"] = same ? value_or_null(view->blocked_ns) : Json(nullptr);
   to["blocked_max_ns"] = same ? value_or_null(view->blocked_max_ns) : Json(nullptr);
   to["exactness"] = same ? exactness_or_null(*view) : Json(nullptr);
+  return same ? view->blocked_ns : std::nullopt;
 }
 
 Json frame_json(const Inspection& inspection, const CodePlace& place, const CodeLine& line) {
@@ -66,14 +67,15 @@ Json link_json(const Snapshot& snapshot, const InspectAnswer& answer, const Chai
                {"tid", link.tid ? Json(link.tid) : Json(nullptr)},
                {"name", thread ? Json(name_of(thread->record)) : Json(nullptr)},
                {"state", thread ? Json(to_string(state_of(thread->record))) : Json(nullptr)}};
+  std::optional<uint64_t> blocked_ns;
   if (thread) {
-    add_age(json, view_of(process, link.tid), *thread);
+    blocked_ns = add_age(json, view_of(process, link.tid), *thread);
   } else {
     json["blocked_ns"] = nullptr;
     json["blocked_max_ns"] = nullptr;
     json["exactness"] = nullptr;
   }
-  json["wait"] = thread ? wait_json(snapshot, *inspection->second, thread) : Json(nullptr);
+  json["wait"] = thread ? wait_json(snapshot, *inspection->second, thread, blocked_ns) : Json(nullptr);
   json["via"] = link.via ? Json(link.via) : Json(nullptr);
   return json;
 }
@@ -96,8 +98,8 @@ std::string stacks_document(const Picture& picture, const ProcessView& process, 
                 {"name", name_of(thread->record)},
                 {"state", to_string(state_of(thread->record))}};
     auto view = views.find(thread->record.id.tid);
-    add_age(row, view == views.end() ? nullptr : view->second, *thread);
-    row["wait"] = wait_json(snapshot, inspection, thread);
+    std::optional<uint64_t> blocked_ns = add_age(row, view == views.end() ? nullptr : view->second, *thread);
+    row["wait"] = wait_json(snapshot, inspection, thread, blocked_ns);
     row["stack"] = stack_json(inspection, *thread);
     row["cut"] = text_or_null(thread->cut);
     row["kernel_stack"] = kernel_stacks ? strings_json(thread->kernel_stack) : Json(nullptr);

@@ -39,6 +39,7 @@ struct DaemonFacts {
 struct CensusCost {
   uint64_t passes = 0;
   uint64_t failed = 0;
+  uint64_t still = 0;       // threads of the last pass in short: they had not run since the one before
   uint64_t read_ns = 0;     // wall time of the last pass alone
   uint64_t publish_ns = 0;  // from its start to the published snapshot
   uint64_t cpu_ns = 0;      // CPU time of the same

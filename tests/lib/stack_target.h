@@ -1,4 +1,5 @@
-// What a stack parser wants of a process that a test started: its mappings, its files, the stacks of its threads.
+// What a stack parser wants of a process that a test started: its mappings, its files, the stacks of its
+// threads.
 //
 // Any thread. What cannot be read is thrown as std::runtime_error: it ends the test.
 #pragma once

@@ -70,6 +70,21 @@ inline loiter_thread make_record(const loiter_task_id& id, const std::string& na
   return record;
 }
 
+// That of a thread which `record` was read of a census ago, and which has not run since.
+inline loiter_still make_still(const loiter_thread& record) {
+  const bool leads = record.id.tid == record.id.tgid;
+  return {.magic = LOITER_STILL_MAGIC,
+          .tid = record.id.tid,
+          .tgid = record.id.tgid,
+          .exec_id = leads ? record.id.exec_id : 0,
+          .state = record.state,
+          .marks = 0,
+          .cpu_ns = record.cpu_ns,
+          .cgroup_id = leads ? record.cgroup_id : 0,
+          .parent_tgid = leads ? record.parent_tgid : 0,
+          .pad = 0};
+}
+
 inline Census make_census(uint64_t begin_ns, uint64_t end_ns, std::vector<loiter_thread> threads) {
   Census census;
   census.begin = {

@@ -24,10 +24,20 @@ loiter_census_mark make_mark(uint64_t boot_ns) {
   return mark;
 }
 
+loiter_still make_still(uint32_t tid) {
+  loiter_still still{};
+  still.magic = LOITER_STILL_MAGIC;
+  still.tid = tid;
+  still.cgroup_id = tid * 3;
+  return still;
+}
+
+// With a short record before every other whole one.
 Bytes whole_census(uint32_t threads) {
   Bytes bytes;
   append(bytes, make_mark(1));
   for (uint32_t tid = 1; tid <= threads; ++tid) {
+    if (tid % 2 == 0) append(bytes, make_still(tid + 1000));
     loiter_thread thread{};
     thread.id.tid = tid;
     thread.regs.saved[9] = tid * 7;
@@ -45,6 +55,12 @@ void expect_whole(const Census& census, uint32_t threads) {
     EXPECT_EQ(census.threads[i].id.tid, i + 1);
     EXPECT_EQ(census.threads[i].regs.saved[9], (i + 1) * 7);
   }
+  ASSERT_EQ(census.still.size(), threads / 2);
+  for (uint32_t i = 0; i < threads / 2; ++i) {
+    EXPECT_EQ(census.still[i].tid, 1002 + 2 * i);
+    EXPECT_EQ(census.still[i].cgroup_id, (1002 + 2 * i) * 3);
+  }
+  EXPECT_EQ(census.thread_count(), threads + threads / 2);
 }
 
 TEST(CensusParser, TakesAWholeCensusAtOnce) {
@@ -81,7 +97,7 @@ TEST(CensusParser, TakesReadsSplitAtEveryOffset) {
 
 TEST(CensusParser, TakesReadsOfAnySize) {
   const Bytes bytes = whole_census(20);
-  for (size_t size : {1, 3, 7, 39, 40, 41, 303, 304, 305, 1000}) {
+  for (size_t size : {1, 3, 7, 39, 40, 41, 47, 48, 49, 303, 304, 305, 1000}) {
     Census census;
     CensusParser parser(census);
     for (size_t at = 0; at < bytes.size(); at += size) {
@@ -142,10 +158,14 @@ TEST(CensusParser, TakesRandomBytesTheSameWayHoweverTheyAreSplit) {
     }
     ASSERT_EQ(good, still_good);
     ASSERT_EQ(at_once.complete(), in_parts.complete());
-    ASSERT_LE(whole.threads.size() * sizeof(loiter_thread), bytes.size());
+    ASSERT_LE(whole.threads.size() * sizeof(loiter_thread) + whole.still.size() * sizeof(loiter_still),
+              bytes.size());
     ASSERT_EQ(whole.threads.size(), split.threads.size());
     for (size_t i = 0; i < whole.threads.size(); ++i)
       ASSERT_EQ(std::memcmp(&whole.threads[i], &split.threads[i], sizeof(loiter_thread)), 0);
+    ASSERT_EQ(whole.still.size(), split.still.size());
+    for (size_t i = 0; i < whole.still.size(); ++i)
+      ASSERT_EQ(std::memcmp(&whole.still[i], &split.still[i], sizeof(loiter_still)), 0);
   }
 }
 

@@ -100,8 +100,8 @@ TEST(StatusDocument, HoldsWhatTheContractNames) {
   EXPECT_EQ(status["capabilities"],
             json::parse(R"([{"name": "CAP_BPF", "held": true, "reason": "reason"}])"));
   EXPECT_EQ(keys_of(status["census"]),
-            (std::set<std::string>{"passes", "failed", "threads", "read_ns", "publish_ns", "cpu_ns", "as_of",
-                                   "as_of_boottime_ns"}));
+            (std::set<std::string>{"passes", "failed", "threads", "still", "read_ns", "publish_ns", "cpu_ns",
+                                   "as_of", "as_of_boottime_ns"}));
   EXPECT_EQ(keys_of(status["events"]), (std::set<std::string>{"born", "ended", "execs", "renames"}));
   EXPECT_EQ(status["losses"].size(), 2u);
   EXPECT_EQ(status["losses"][0], json({{"cause", "ring_full_birth"}, {"count", 3}, {"detail", "detail"}}));

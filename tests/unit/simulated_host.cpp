@@ -48,7 +48,8 @@ void SimulatedHost::step() {
   Task* task = any_running();
   if (!task) return finish_one();
   ++task->switches;
-  const uint64_t what = random(20);
+  task->ran = tick();
+  const uint64_t what = random(22);
   if (what < 4)
     give_birth(*task, false);
   else if (what < 6)
@@ -57,8 +58,12 @@ void SimulatedHost::step() {
     end(*task);
   else if (what < 12)
     exec(*task);
-  else if (what < 14)
+  else if (what < 13)
     rename(*task);
+  else if (what < 14)
+    rename(*any_running());  // by this one: it need not run itself
+  else if (what < 16)
+    adopt(*any_running());
   else
     finish_one();
 }
@@ -82,6 +87,7 @@ void SimulatedHost::tell_birth(Task& task) {
   const loiter_task_id creator = pending_births_[task.id.tid];
   pending_births_.erase(task.id.tid);
   task.told = true;
+  task.ran = chance(0.5) ? tick() : 0;  // 0: it waits for a CPU yet
   Event event = birth_event(task.id, creator, tick(), task.name);
   task.birth_delivered = send(std::move(event));
 }
@@ -136,6 +142,11 @@ void SimulatedHost::rename(Task& task) {
   send(rename_event(task.id, tick(), task.name));
 }
 
+// The parent of a process ends: another takes its place, and the process need not run for that.
+void SimulatedHost::adopt(Task& process) {
+  if (process.is_leader()) process.parent_pid = static_cast<uint32_t>(1 + random(conditions_.max_pid));
+}
+
 // Goes on with something that is half done.
 void SimulatedHost::finish_one() {
   std::vector<uint32_t> halves;
@@ -170,12 +181,24 @@ loiter_thread SimulatedHost::read(const Task& task) const {
   return record;
 }
 
-Census SimulatedHost::census(unsigned steps) {
-  Census census = make_census(tick(), 0, {});
+bool SimulatedHost::is_still(const Task& task) const {
+  return !task.ended && task.ran != 0 && task.ran < before_ && (task.id.tid + pass_) % 32 != 0;
+}
+
+Census SimulatedHost::census(unsigned steps, bool full) {
+  before_ = begin_;
+  begin_ = tick();
+  ++pass_;
+  Census census = make_census(begin_, 0, {});
   for (uint32_t tid = 1; tid <= conditions_.max_pid; ++tid) {
     if (steps > 0)
       for (uint64_t count = random(steps + 1); count > 0; --count) step();
-    if (auto task = tasks_.find(tid); task != tasks_.end()) census.threads.push_back(read(task->second));
+    auto task = tasks_.find(tid);
+    if (task == tasks_.end()) continue;
+    if (!full && is_still(task->second))
+      census.still.push_back(make_still(read(task->second)));
+    else
+      census.threads.push_back(read(task->second));
   }
   census.end.mono_ns = census.end.boot_ns = tick();
   return census;

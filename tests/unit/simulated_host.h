@@ -2,6 +2,8 @@
 // other's numbers again, at random but the same for the same seed. It sends events as the kernel side would
 // (some lost, some late, some out of order) and is read by censuses while it goes on.
 //
+// A census may give short records, by the rule of bpf/census.bpf.c; its clock stands for that of all CPUs.
+//
 // Used by one thread. It follows the kernel where that matters to the model: a thread is visible before
 // its birth is told and still after its end is; a leader stays as a zombie while its threads live and until
 // it is reaped; a thread that execs takes the leader's tid and start time; pids go round and round.
@@ -34,6 +36,7 @@ class SimulatedHost {
     std::string name;
     uint64_t switches = 0;
     uint32_t parent_pid = 0;
+    uint64_t ran = 0;    // when it last ran: exec_start
     bool told = false;   // its birth was: it runs
     bool ended = false;  // its exit was told; visible until released
     bool is_leader() const { return id.tid == id.tgid; }
@@ -47,7 +50,7 @@ class SimulatedHost {
   void settle();
 
   // Reads thread by thread, as the iterator does; between two of them there are up to `steps` steps.
-  Census census(unsigned steps);
+  Census census(unsigned steps, bool full = true);
 
   // The events sent so far, but for the last `in_flight`, which come with the next call; in the order of
   // time.
@@ -70,6 +73,8 @@ class SimulatedHost {
   void release(uint32_t tid);
   void exec(Task& task);
   void rename(Task& task);
+  void adopt(Task& process);
+  bool is_still(const Task& task) const;
   void finish_one();
   loiter_thread read(const Task& task) const;
 
@@ -79,6 +84,9 @@ class SimulatedHost {
   uint32_t last_pid_ = 0;
   uint32_t names_ = 0;
   size_t lost_ = 0;
+  uint64_t begin_ = 0;   // of the last census
+  uint64_t before_ = 0;  // the moment before which a thread must have run last to be still: as that one began
+  uint64_t pass_ = 0;
   std::map<uint32_t, Task> tasks_;                     // by tid: what the pid table holds
   std::map<uint32_t, loiter_task_id> pending_births_;  // by tid: the creator at that moment
   std::deque<Event> ring_;

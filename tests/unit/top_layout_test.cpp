@@ -61,7 +61,7 @@ TEST(TopLayout, TheColumnsThatMatterAreThereAt80Columns) {
     auto shown = names_at(cli::process_columns(), 80);
     EXPECT_NE(std::find(shown.begin(), shown.end(), name), shown.end()) << name;
   }
-  for (const char* name : {"tid", "name", "state", "blocked", "overdue", "syscall"}) {
+  for (const char* name : {"tid", "name", "state", "blocked", "overdue", "wait"}) {
     auto shown = names_at(cli::thread_columns(), 80);
     EXPECT_NE(std::find(shown.begin(), shown.end(), name), shown.end()) << name;
   }

@@ -90,8 +90,8 @@ TEST(TopTree, EndedThreadsSaySoInWords) {
   size_t state = column_named(cli::thread_columns(), "state");
   EXPECT_FALSE(rows.ended(0));
   EXPECT_TRUE(rows.ended(1));
-  EXPECT_EQ(rows.cell(1, state), "ended");
-  EXPECT_EQ(rows.cell(1, column_named(cli::thread_columns(), "blocked")), "");
+  EXPECT_EQ(rows.cell(1, state, 15), "ended");
+  EXPECT_EQ(rows.cell(1, column_named(cli::thread_columns(), "blocked"), 9), "");
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/inspect/parser/debug_names.h"
+
 namespace loiter {
 namespace {
 
@@ -17,14 +19,6 @@ constexpr size_t kDeepestOverlap = 16;
 
 std::string text_of(const char* text) {
   return text ? text : "";
-}
-
-std::string name_of(Dwarf_Die& die) {
-  Dwarf_Attribute attribute;
-  for (const unsigned name : {DW_AT_linkage_name, DW_AT_MIPS_linkage_name, DW_AT_name})
-    if (dwarf_attr_integrate(&die, name, &attribute))
-      if (const char* text = dwarf_formstring(&attribute)) return text;
-  return {};
 }
 
 uint64_t number_of(Dwarf_Die& die, unsigned name) {
@@ -144,13 +138,13 @@ bool DebugLines::find_inner(Dwarf_Die& parent, uint64_t address, Budget& budget,
 std::vector<DebugLine> DebugLines::chain(Dwarf_Die& unit, Dwarf_Die function, uint64_t address) {
   Budget budget(kMostInnerEntries);
   std::vector<DebugLine> lines;
-  lines.push_back({.name = name_of(function), .file = {}});
+  lines.push_back({.name = function_name(function), .file = {}});
   Dwarf_Die inner;
   for (size_t depth = 0; depth < kDeepestInlining && find_inner(function, address, budget, inner); ++depth) {
     if (dwarf_tag(&inner) == DW_TAG_inlined_subroutine) {
       lines.back().file = file_of(unit, number_of(inner, DW_AT_call_file));
       lines.back().line = static_cast<uint32_t>(number_of(inner, DW_AT_call_line));
-      lines.push_back({.name = name_of(inner), .file = {}, .line = 0, .inlined = true});
+      lines.push_back({.name = function_name(inner), .file = {}, .line = 0, .inlined = true});
     }
     function = inner;
   }

@@ -35,7 +35,7 @@ bool print(const char* mangled, Output& output) {
   if (setjmp(output.full)) return true;
   if (rust_demangle_callback(mangled, DMGL_NO_OPTS, append, &output)) return true;
   output.size = 0;
-  return cplus_demangle_v3_callback(mangled, DMGL_PARAMS | DMGL_ANSI, append, &output);
+  return cplus_demangle_v3_callback(mangled, DMGL_PARAMS | DMGL_ANSI | DMGL_RET_DROP, append, &output);
 }
 
 bool may_be_mangled(std::string_view name) {

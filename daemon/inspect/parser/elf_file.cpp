@@ -2,7 +2,6 @@
 
 #include <elfutils/libdwelf.h>
 #include <gelf.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <zlib.h>
 
@@ -45,22 +44,20 @@ std::shared_ptr<ElfFile> ElfFile::open(Fd file, uint16_t machine) {
 
 ElfFile::~ElfFile() {
   if (elf_) elf_end(elf_);
-  if (!bytes_.empty()) munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
 bool ElfFile::map(Fd file) {
   struct stat status {};
   if (fstat(file.get(), &status) || !S_ISREG(status.st_mode) || status.st_size < EI_NIDENT) return false;
-  const auto size = static_cast<size_t>(status.st_size);
-  void* bytes = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
-  if (bytes == MAP_FAILED) return false;
-  bytes_ = {static_cast<const std::byte*>(bytes), size};
   fd_ = std::move(file);
   identity_ = {status.st_dev, status.st_ino, status.st_uid, nanoseconds(status.st_mtim),
                nanoseconds(status.st_ctim)};
-  // libelf takes no const, but writes nothing: the pages are not writable.
-  elf_ = elf_memory(reinterpret_cast<char*>(const_cast<std::byte*>(bytes_.data())), size);
-  return elf_ != nullptr;
+  // Read-only and private. Not elf_memory(): that has no copy of the headers, which elf_compress() writes to.
+  elf_ = elf_begin(fd_.get(), ELF_C_READ_MMAP, nullptr);
+  size_t size = 0;
+  const char* bytes = elf_ ? elf_rawfile(elf_, &size) : nullptr;
+  if (bytes) bytes_ = {reinterpret_cast<const std::byte*>(bytes), size};
+  return bytes != nullptr;
 }
 
 bool ElfFile::read_headers(uint16_t machine) {

@@ -67,8 +67,8 @@ class ElfFile {
 
   Fd fd_;
   Identity identity_{};
-  std::span<const std::byte> bytes_;
   Elf* elf_ = nullptr;
+  std::span<const std::byte> bytes_;  // all of the file; of elf_
   std::vector<Segment> segments_;
   ModuleFacts facts_;
   std::string alt_build_id_;

@@ -98,12 +98,21 @@ bool goes_up(const UnwindRule& rule, const Architecture& architecture, bool inte
   return interrupted && !architecture.call_pushes ? to >= from : to > from;
 }
 
+bool is_outermost(const UnwindRule& rule) {
+  return std::any_of(rule.registers.begin(), rule.registers.end(), [&](const RegisterRule& of) {
+    return of.number == rule.return_register && of.kind == Kind::undefined;
+  });
+}
+
 }  // namespace
 
 StepResult step(const UnwindRule& rule, const Architecture& architecture, const StackMemory& memory,
                 bool interrupted, Registers& registers) {
+  if (is_outermost(rule)) return {.outermost = true};
   Step step(rule, memory, registers);
   if (StepResult result = step.find_cfa(); result.cut != Cut::none) return result;
+  if (!goes_up(rule, architecture, interrupted, registers.get(architecture.stack_pointer), step.cfa()))
+    return cut(Cut::bad_rules);
   Registers caller = registers;
   caller.keep(architecture.preserved);
   caller.set(architecture.stack_pointer, step.cfa());
@@ -116,16 +125,13 @@ StepResult step(const UnwindRule& rule, const Architecture& architecture, const 
     StepResult result = step.find(of, value, known);
     if (result.cut != Cut::none && (is_return || result.cut == Cut::needs_memory)) return result;
     if (result.cut != Cut::none) known = false;  // lost; whoever needs it will say so
-    if (is_return && of.kind == Kind::undefined) return {.outermost = true};
-    if (is_return) has_return = known;
+    if (is_return && of.kind != Kind::same) has_return = known;
     if (known)
       caller.set(of.number, value);
     else
       caller.keep(~(uint64_t{1} << of.number));
   }
   if (!has_return || !caller.known(architecture.stack_pointer)) return cut(Cut::bad_rules);
-  if (!goes_up(rule, architecture, interrupted, registers.get(architecture.stack_pointer), step.cfa()))
-    return cut(Cut::bad_rules);
   caller.set(architecture.program_counter, caller.get(rule.return_register) & architecture.address_bits);
   registers = caller;
   return {};

@@ -29,19 +29,20 @@ const StackWalk::Mapping* StackWalk::mapping_of(uint64_t address) const {
 }
 
 StackWalk::Spot StackWalk::make_spot(uint64_t pc, bool interrupted) {
-  Spot spot{.pc = pc, .interrupted = interrupted};
-  const Mapping* mapping = mapping_of(interrupted ? pc : pc - 1);
+  Spot spot{.pc = pc, .exact = interrupted};
+  const uint64_t back = spot.back();
+  const Mapping* mapping = mapping_of(pc - back);
   if (!mapping) return spot;
   spot.module = mapping->given->module;
   if (!mapping->image) return spot;
   // By way of the byte that is meant: a return address may be the first behind its segment.
-  const uint64_t back = interrupted ? 0 : 1;
   const uint64_t in_file = pc - back - mapping->given->start + mapping->given->file_offset;
   const std::optional<uint64_t> address = mapping->image->files().module->address_of(in_file);
   if (!address) return spot;
   spot.image = mapping->image;
   spot.address = *address + back;
   spot.rule = &spot.image->rule_at(*address);
+  spot.exact = interrupted || spot.rule->signal_frame;
   return spot;
 }
 
@@ -103,7 +104,7 @@ Stack StackWalk::walk(const StackJob& job) {
 CodePlace StackWalk::name(const Spot& spot) {
   CodePlace place{.pc = spot.pc, .module = spot.module, .export_name = {}, .lines = {}};
   if (spot.image) {
-    const CodeImage::Names& names = spot.image->names_at(spot.looked_up(), request_.with_lines);
+    const CodeImage::Names& names = spot.image->names_at(spot.address - spot.back(), request_.with_lines);
     place.offset = spot.address;
     place.export_name = names.export_name;
     place.lines = names.lines;
@@ -112,7 +113,7 @@ CodePlace StackWalk::name(const Spot& spot) {
   CodeLine& line = place.lines.emplace_back();
   const PerfMap* perf_map = request_.perf_map != 0 ? store_.perf_map(request_.perf_map) : nullptr;
   if (!perf_map || spot.module != 0) return place;
-  if (const auto name = perf_map->find(spot.interrupted ? spot.pc : spot.pc - 1)) line.symbol = *name;
+  if (const auto name = perf_map->find(spot.pc - spot.back())) line.symbol = *name;
   return place;
 }
 

@@ -26,11 +26,13 @@ class StackWalk {
   struct Spot {
     uint64_t pc = 0;
     ModuleKey module = 0;
-    CodeImage* image = nullptr;        // nullptr: code in no known file
-    uint64_t address = 0;              // of pc, as the image's tables count
-    bool interrupted = false;          // else pc is a return address, and what is meant is the call before it
+    CodeImage* image = nullptr;  // nullptr: code in no known file
+    uint64_t address = 0;        // of pc, as the image's tables count
+    // The instruction at pc is meant: it was interrupted, or it is where a signal handler returns to. Else pc
+    // is a return address, and the call before it is meant.
+    bool exact = false;
     const UnwindRule* rule = nullptr;  // with an image, until names are looked for
-    uint64_t looked_up() const { return interrupted ? address : address - 1; }
+    uint64_t back() const { return exact ? 0 : 1; }
   };
   struct Mapping {
     const CodeMapping* given;

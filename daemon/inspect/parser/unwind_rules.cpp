@@ -109,7 +109,8 @@ bool UnwindRules::compile_register(Dwarf_Frame* frame, unsigned number, UnwindRu
   if (count == 0) {
     plain.kind = ops ? Kind::undefined : Kind::same;
     const bool preserved = architecture_.preserved >> number & 1;
-    if (preserved == (plain.kind == Kind::same)) return true;
+    // Where the return address is undefined says a rule: that this is the outermost frame.
+    if (preserved == (plain.kind == Kind::same) && number != rule.return_register) return true;
   } else if (std::optional<RegisterRule> simple = as_plain({ops, count})) {
     plain = *simple;
   } else {

@@ -39,7 +39,7 @@ struct UnwindRule {
   uint8_t cfa_register = 0;
   uint8_t return_register = 0;  // whose value in the caller is where it goes on
   int64_t cfa_offset = 0;
-  // Of all others: same where calls preserve them, else undefined.
+  // That of the return register, and what differs from: same where calls preserve a register, else undefined.
   std::vector<RegisterRule> registers;
   std::vector<Expression> expressions;
 };

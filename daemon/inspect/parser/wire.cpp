@@ -29,8 +29,9 @@ enum StackField : uint32_t { kPlaces = 1, kCut, kWantedEnd };
 
 template <typename T>
 void append(std::vector<std::byte>& to, const T* items, size_t count) {
-  const auto* bytes = reinterpret_cast<const std::byte*>(items);
-  to.insert(to.end(), bytes, bytes + count * sizeof(T));
+  size_t size = to.size();
+  to.resize(size + count * sizeof(T));
+  if (count) std::memcpy(to.data() + size, items, count * sizeof(T));
 }
 
 struct Malformed {};

@@ -1,0 +1,132 @@
+// From function names and words to kind and owner: each layout, and what must not be believed.
+#include "daemon/inspect/futex_object.h"
+
+#include <gtest/gtest.h>
+#include <linux/futex.h>
+
+#include <cstring>
+
+namespace loiter::test {
+namespace {
+
+constexpr uint64_t kAddress = 0x7f0000001000;
+
+class FutexObjectTest : public ::testing::Test {
+ protected:
+  FutexObject examine(FutexShape shape, const std::vector<uint32_t>& words, bool is_private = true) {
+    call_.is_private = is_private;
+    FutexProcess process{&table_, 100, forked_};
+    return examine_futex(shape, call_, std::as_bytes(std::span(words)), process);
+  }
+  // lock, count, owner, nusers, kind
+  FutexObject mutex(uint32_t lock, uint32_t owner, uint32_t kind, bool is_private = true) {
+    return examine(FutexShape::glibc_mutex, {lock, 0, owner, 1, kind}, is_private);
+  }
+
+  FutexCall call_{.operation = FutexOperation::wait, .address = kAddress, .value = 2, .is_private = true};
+  bool forked_ = false;
+  std::vector<PossibleOwner> owners_{{1100, 100, 0x1000}, {1101, 101, 0x2000}};
+  OwnerTable table_{owners_};
+};
+
+FutexShape shape(const std::vector<std::string_view>& functions, FutexOperation op = FutexOperation::wait) {
+  return shape_of({.operation = op, .address = kAddress, .value = 2, .is_private = true}, functions);
+}
+
+TEST(FutexShapes, AreToldByTheInnermostFunctionThatIsKnown) {
+  EXPECT_EQ(shape({"__lll_lock_wait", "___pthread_mutex_lock", "f"}), FutexShape::glibc_mutex);
+  EXPECT_EQ(shape({"__lll_lock_wait", "__GI___pthread_mutex_lock.part.0"}), FutexShape::glibc_mutex);
+  EXPECT_EQ(shape({"__lll_lock_wait", "__pthread_mutex_cond_lock", "pthread_cond_wait@@GLIBC_2.3.2"}),
+            FutexShape::glibc_mutex);
+  EXPECT_EQ(shape({"__futex_abstimed_wait_common", "pthread_cond_wait@@GLIBC_2.3.2", "f"}),
+            FutexShape::condvar);
+  EXPECT_EQ(shape({"__futex_abstimed_wait_common", "__new_sem_wait_slow64.constprop.0"}),
+            FutexShape::semaphore);
+  EXPECT_EQ(shape({"__futex_abstimed_wait_common", "__pthread_clockjoin_ex", "std::thread::join()"}),
+            FutexShape::join);
+  EXPECT_EQ(shape({"__lll_lock_wait_private", "_IO_fputs", "main"}), FutexShape::stdio_lock);
+  EXPECT_EQ(shape({"__lll_lock_wait_private", "malloc", "main"}), FutexShape::libc_lock);
+  EXPECT_EQ(shape({"syscall", "std::sys::sync::mutex::futex::Mutex::lock_contended"}), FutexShape::rust_lock);
+  EXPECT_EQ(shape({"runtime.futex.abi0", "runtime.mPark"}), FutexShape::go_idle);
+  EXPECT_EQ(shape({"__syscall_cp_asm", "__timedwait_cp", "pthread_mutex_timedlock"}), FutexShape::musl_mutex);
+}
+
+TEST(FutexShapes, AProgramsOwnFutexIsUnknown) {
+  EXPECT_EQ(shape({"syscall", "my_own_lock", "main"}), FutexShape::unknown);
+  EXPECT_EQ(shape({}), FutexShape::unknown);
+  EXPECT_EQ(shape({"syscall", "f"}, FutexOperation::lock_pi), FutexShape::raw_pi);
+}
+
+TEST_F(FutexObjectTest, AMutexNamesItsOwner) {
+  const FutexObject object = mutex(2, 101, 1);
+  EXPECT_EQ(object.kind, WaitKind::lock);
+  EXPECT_EQ(object.holder, HolderState::alive);
+  EXPECT_EQ(object.owner_tid, 1101u);
+  EXPECT_EQ(object.detail, "pthread_mutex_t, recursive");
+}
+
+TEST_F(FutexObjectTest, AnOwnerThatIsNoThreadOfTheProcessEnded) {
+  EXPECT_EQ(mutex(2, 999, 0).holder, HolderState::ended);
+  EXPECT_EQ(mutex(2, 999, 0).owner_tid, 0u);
+}
+
+TEST_F(FutexObjectTest, AfterAForkAnOlderNumberIsTheParents) {
+  forked_ = true;
+  EXPECT_EQ(mutex(2, 99, 0).holder, HolderState::inherited);
+  EXPECT_EQ(mutex(2, 120, 0).holder, HolderState::ended);
+}
+
+TEST_F(FutexObjectTest, WhatIsNoMutexNamesNobody) {
+  EXPECT_EQ(mutex(2, 101, 0xdeadbeef).holder, HolderState::unknown);
+  EXPECT_EQ(mutex(0, 101, 0).holder, HolderState::unknown);
+  EXPECT_EQ(mutex(2, 0, 0).holder, HolderState::unknown);  // between two owners
+  EXPECT_EQ(examine(FutexShape::glibc_mutex, {2, 0, 101}).holder, HolderState::unknown);
+  EXPECT_EQ(examine(FutexShape::glibc_mutex, {}).holder, HolderState::unknown);
+}
+
+TEST_F(FutexObjectTest, ASharedMutexMayBelongToAnotherProcess) {
+  const FutexObject object = mutex(2, 999, 0x80, false);
+  EXPECT_EQ(object.holder, HolderState::unknown);
+  EXPECT_EQ(object.owner_ns_tid, 999u);
+  EXPECT_EQ(mutex(2, 101, 0x80, false).holder, HolderState::alive);
+}
+
+TEST_F(FutexObjectTest, RobustAndPiMutexesHaveTheOwnerInTheWord) {
+  EXPECT_EQ(mutex(FUTEX_WAITERS | 101, 101, 0x20).owner_tid, 1101u);
+  EXPECT_EQ(mutex(FUTEX_WAITERS | 101, 0, 0x10).owner_tid, 1101u);
+  EXPECT_EQ(mutex(FUTEX_WAITERS | 101, 100, 0x10).holder, HolderState::unknown);  // they disagree
+}
+
+TEST_F(FutexObjectTest, ARwlockNamesItsWriterAndNoReaders) {
+  EXPECT_EQ(examine(FutexShape::glibc_rwlock_read, {101}).owner_tid, 1101u);
+  EXPECT_EQ(examine(FutexShape::glibc_rwlock_write, {0}).holder, HolderState::none);
+}
+
+TEST_F(FutexObjectTest, AFileLockNamesItsOwnersThreadDescriptor) {
+  EXPECT_EQ(examine(FutexShape::stdio_lock, {2, 1, 0x2000, 0}).owner_tid, 1101u);
+  EXPECT_EQ(examine(FutexShape::stdio_lock, {2, 1, 0x3000, 0}).holder, HolderState::unknown);
+}
+
+TEST_F(FutexObjectTest, AJoinWaitsForTheThreadInItsValue) {
+  call_.value = 101;
+  const FutexObject object = examine(FutexShape::join, {}, false);
+  EXPECT_EQ(object.kind, WaitKind::join);
+  EXPECT_EQ(object.owner_tid, 1101u);
+  call_.value = 555;
+  EXPECT_EQ(examine(FutexShape::join, {}, false).holder, HolderState::unknown);
+}
+
+TEST_F(FutexObjectTest, AMuslMutexNamesItsOwnerUnlessItIsANormalOne) {
+  EXPECT_EQ(examine(FutexShape::musl_mutex, {1, 0x80000000U | 101}).owner_tid, 1101u);
+  EXPECT_EQ(examine(FutexShape::musl_mutex, {0, 0x80000010U}).holder, HolderState::none);
+}
+
+TEST_F(FutexObjectTest, ConditionsAndSemaphoresHaveNoHolder) {
+  for (FutexShape shape :
+       {FutexShape::condvar, FutexShape::semaphore, FutexShape::barrier, FutexShape::future})
+    EXPECT_EQ(examine(shape, {}).holder, HolderState::inapplicable);
+  EXPECT_EQ(examine(FutexShape::unknown, {}).kind, WaitKind::futex);
+}
+
+}  // namespace
+}  // namespace loiter::test

@@ -1,0 +1,106 @@
+// The parser's messages: what goes in comes out, and what a harmed child may say is refused.
+#include "daemon/inspect/parser/wire.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace loiter::test {
+namespace {
+
+UnwindReply sample() {
+  UnwindReply reply;
+  reply.places.push_back(
+      {0x1234, 7, 0x34, "f", {{"inlined()", "a.cpp", 3, true}, {"f()", "a.cpp", 9, false}}});
+  reply.places.push_back({0x5678, 0, 0, "", {{"", "", 0, false}}});
+  reply.stacks.push_back({{0, 1, 0}, Cut::none, 0});
+  reply.stacks.push_back({{}, Cut::needs_memory, 0x9000});
+  return reply;
+}
+
+TEST(Wire, AReplyComesBackAsItWas) {
+  auto back = decode_reply(encode_reply(sample()), 2);
+  ASSERT_TRUE(back) << back.error().message;
+  ASSERT_EQ(back->places.size(), 2u);
+  EXPECT_EQ(back->places[0].pc, 0x1234u);
+  EXPECT_EQ(back->places[0].module, 7u);
+  EXPECT_EQ(back->places[0].export_name, "f");
+  ASSERT_EQ(back->places[0].lines.size(), 2u);
+  EXPECT_TRUE(back->places[0].lines[0].inlined);
+  EXPECT_EQ(back->places[0].lines[1].line, 9u);
+  EXPECT_EQ(back->stacks[0].places, (std::vector<uint32_t>{0, 1, 0}));
+  EXPECT_EQ(back->stacks[1].cut, Cut::needs_memory);
+  EXPECT_EQ(back->stacks[1].wanted_end, 0x9000u);
+}
+
+TEST(Wire, AReplyOfAnotherShapeIsRefused) {
+  EXPECT_FALSE(decode_reply(encode_reply(sample()), 1));  // more stacks than were asked for
+  EXPECT_FALSE(decode_reply(encode_reply(sample()), 3));
+  EXPECT_FALSE(decode_reply("", 1));
+  EXPECT_TRUE(decode_reply("", 0));
+  UnwindReply wild = sample();
+  wild.stacks[0].places.push_back(2);  // no such place
+  EXPECT_FALSE(decode_reply(encode_reply(wild), 2));
+  UnwindReply empty = sample();
+  empty.places[1].lines.clear();
+  EXPECT_FALSE(decode_reply(encode_reply(empty), 2));
+  UnwindReply cut = sample();
+  cut.stacks[0].cut = static_cast<Cut>(99);
+  EXPECT_FALSE(decode_reply(encode_reply(cut), 2));
+}
+
+TEST(Wire, NoDamageToAReplyDoesHarm) {
+  const std::string good = encode_reply(sample());
+  std::mt19937 random(1);
+  int refused = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    std::string bad = good;
+    for (int hits = 0; hits < 3; ++hits) bad[random() % bad.size()] = static_cast<char>(random());
+    bad.resize(random() % 4 ? bad.size() : random() % bad.size());
+    auto reply = decode_reply(bad, 2);
+    refused += !reply;
+    if (!reply) continue;
+    for (const Stack& stack : reply->stacks)
+      for (uint32_t place : stack.places) ASSERT_LT(place, reply->places.size());
+  }
+  EXPECT_GT(refused, 1000);
+}
+
+TEST(Wire, FactsComeBack) {
+  auto back = decode_facts(encode_facts({true, "abcd", "x.debug", 77, "dwz", true, false}));
+  ASSERT_TRUE(back);
+  EXPECT_TRUE(back->valid);
+  EXPECT_EQ(back->build_id, "abcd");
+  EXPECT_EQ(back->debug_link, "x.debug");
+  EXPECT_EQ(back->debug_link_crc, 77u);
+  EXPECT_EQ(back->alt_link, "dwz");
+  EXPECT_TRUE(back->has_lines);
+  EXPECT_FALSE(decode_facts("\xff\xff\xff"));
+}
+
+TEST(Wire, AnUnwindRequestPointsIntoTheSharedMemory) {
+  std::vector<SharedJob> jobs(2);
+  jobs[0].regs.sp = 0x7000;
+  jobs[0].memory_start = 0x7000;
+  jobs[0].place = 16;
+  jobs[0].size = 32;
+  jobs[1].whole = 1;
+  const auto message = encode_unwind_request({{1, 2, 3, 4}}, 9, true, jobs);
+  std::vector<std::byte> memory(64);
+  std::vector<SharedJob> decoded;
+  UnwindRequest request;
+  ASSERT_TRUE(decode_unwind_request(message, memory, decoded, request));
+  EXPECT_EQ(request.perf_map, 9u);
+  ASSERT_EQ(request.jobs.size(), 2u);
+  EXPECT_EQ(request.jobs[0].memory.data(), memory.data() + 16);
+  EXPECT_EQ(request.jobs[0].memory.size(), 32u);
+  EXPECT_EQ(request.jobs[0].regs->sp, 0x7000u);
+  EXPECT_TRUE(request.jobs[1].whole);
+  EXPECT_FALSE(decode_unwind_request(message, std::span(memory).first(40), decoded, request));
+  auto cut = message;
+  cut.pop_back();
+  EXPECT_FALSE(decode_unwind_request(cut, memory, decoded, request));
+}
+
+}  // namespace
+}  // namespace loiter::test
