@@ -37,6 +37,7 @@ UNIT_SRC := $(wildcard tests/unit/*.cpp)
 LIVE_SRC := $(wildcard tests/live/*.cpp)
 TESTLIB_SRC := $(wildcard tests/lib/*.cpp)
 WORKLOAD_SRC := $(wildcard tests/workloads/*.cpp)
+WORKLOAD_C_SRC := $(wildcard tests/workloads/*.c)
 BENCH_SRC := $(wildcard tests/bench/*.cpp)
 FUZZ_SRC := $(wildcard tests/fuzz/*.cpp)
 objects = $(patsubst %.cpp,$(B)/obj/%.o,$(1))
@@ -53,7 +54,11 @@ CLI_LIBS = $(call pkg_libs,$(CLI_PACKAGES))
 TEST_LIBS = $(call pkg_libs,$(TEST_PACKAGES))
 TEST_MAIN_LIBS = $(call pkg_libs,gtest_main)
 
-WORKLOADS := $(patsubst tests/workloads/%.cpp,$(B)/tests/workloads/%,$(WORKLOAD_SRC))
+# Of those in C also a static one, and both linked with musl; of some in C++ a static one.
+C_WORKLOADS := $(patsubst tests/workloads/%.c,$(B)/tests/workloads/%,$(WORKLOAD_C_SRC))
+WORKLOADS := $(patsubst tests/workloads/%.cpp,$(B)/tests/workloads/%,$(WORKLOAD_SRC)) \
+             $(C_WORKLOADS) $(foreach libc,-static -musl -musl-static,$(addsuffix $(libc),$(C_WORKLOADS))) \
+             $(addprefix $(B)/tests/workloads/,cxx_kinds-static stacks-static libvanishing.so)
 TEST_BINARIES := $(B)/tests/unit_tests $(B)/tests/live_tests
 FUZZERS := $(foreach name,$(notdir $(basename $(FUZZ_SRC))),$(B)/fuzz/$(name) $(B)/fuzz/$(name).planted)
 BENCH_BINARIES := $(if $(BENCH_SRC),$(B)/tests/bench/bench)
@@ -109,6 +114,27 @@ $(B)/tests/live_tests: $(call objects,$(LIVE_SRC) $(TESTLIB_SRC) $(DAEMON_SRC) $
 
 $(B)/tests/workloads/%: $(B)/obj/tests/workloads/%.o
 	$(link)
+
+# Stacks of these are compared function by function: always optimised, never with frame pointers. musl-gcc
+# finds the kernel's headers only where glibc's are: last.
+STACK_FLAGS := -O2 -g -fomit-frame-pointer -Wall -Wextra -Werror -pthread -D_GNU_SOURCE -I.
+MUSL_FLAGS := -idirafter /usr/include -idirafter /usr/include/$(MULTIARCH)
+build_c = @mkdir -p $(@D) && echo "build $@" && $(1) -std=c17 $(STACK_FLAGS) -MMD -MP -MF $@.d $< -o $@
+$(B)/tests/workloads/%: tests/workloads/%.c
+	$(call build_c,$(CC))
+$(B)/tests/workloads/%-static: tests/workloads/%.c
+	$(call build_c,$(CC) -static)
+$(B)/tests/workloads/%-musl: tests/workloads/%.c
+	$(call build_c,musl-gcc $(MUSL_FLAGS))
+$(B)/tests/workloads/%-musl-static: tests/workloads/%.c
+	$(call build_c,musl-gcc -static $(MUSL_FLAGS))
+$(B)/tests/workloads/%-static: tests/workloads/%.cpp
+	@mkdir -p $(@D) && echo "build $@"
+	@$(CXX) -std=c++20 -static $(STACK_FLAGS) -DSTATIC_BINARY -MMD -MP -MF $@.d $< -o $@
+$(B)/tests/workloads/lib%.so: tests/workloads/library/%.cpp
+	@mkdir -p $(@D) && echo "build $@"
+	@$(CXX) -std=c++20 -shared -fPIC $(STACK_FLAGS) -MMD -MP -MF $@.d $< -o $@
+$(call objects,tests/workloads/cxx_kinds.cpp tests/workloads/stacks.cpp): ALL_CXXFLAGS := -std=c++20 $(STACK_FLAGS)
 
 $(B)/tests/bench/bench: $(call objects,$(BENCH_SRC) $(TESTLIB_SRC) $(DAEMON_SRC) $(BASE_SRC))
 	$(link) $(DAEMON_LIBS) $(BASE_LIBS) $(TEST_LIBS) -lbenchmark
