@@ -232,6 +232,12 @@ void refine_by_kernel_stack(WaitCall& call, std::span<const std::string> kernel_
     detail = reading.place->what;
     return;
   }
+  // do_freezer_trap may be inlined. What else sleeps in get_signal itself is stopped, and its state says so.
+  if (reading.function == "get_signal" && !reading.place && call.kind != WaitKind::stopped) {
+    call.kind = WaitKind::frozen;
+    detail = "cgroup freezer";
+    return;
+  }
   if (!wants_kernel_stack(call)) return;
   const char* what = reading.lock ? reading.lock->what : reading.place ? reading.place->what : "";
   if (reading.fault) {
