@@ -66,7 +66,8 @@ bool ElfFile::read_headers(uint16_t machine) {
   if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB) return false;
   if (header.e_machine != machine || (header.e_type != ET_EXEC && header.e_type != ET_DYN)) return false;
   size_t count = 0;
-  if (elf_getphdrnum(elf_, &count) || count == 0 || count > kMostSegments) return false;
+  // Supplements of dwz have no segments.
+  if (elf_getphdrnum(elf_, &count) || count > kMostSegments) return false;
   for (size_t i = 0; i < count; ++i) {
     GElf_Phdr segment;
     if (!gelf_getphdr(elf_, static_cast<int>(i), &segment)) return false;
