@@ -93,6 +93,7 @@ TEST(ElfFile, OtherMachinesAndKindsAreRefused) {
            {[](Elf64_Ehdr& header) { header.e_ident[EI_CLASS] = ELFCLASS32; }, "class"},
            {[](Elf64_Ehdr& header) { header.e_ident[EI_DATA] = ELFDATA2MSB; }, "byte order"},
            {[](Elf64_Ehdr& header) { header.e_ident[EI_MAG3] = 'G'; }, "magic"},
+           {[](Elf64_Ehdr& header) { header.e_phnum = 0; }, "no segments"},
            {[](Elf64_Ehdr& header) { header.e_phoff = UINT64_MAX - 8; }, "segments elsewhere"}}) {
     std::string content = program();
     change(header_of(content));
