@@ -48,12 +48,14 @@ std::string named(const StackThread& thread) {
 // "3 threads: 4713 worker, 4714 worker and 1 more".
 std::string who_line(const Group& group, size_t columns) {
   if (group.size() == 1) return named(*group[0]);
-  std::string line = std::to_string(group.size()) + " threads: " + named(*group[0]);
+  const std::string count = std::to_string(group.size()) + " threads";
+  std::string line = count + ": " + named(*group[0]);
   for (size_t i = 1; i < group.size(); ++i) {
     const std::string next = ", " + named(*group[i]);
     const std::string left = " and " + std::to_string(group.size() - i) + " more";
     const size_t after = i + 1 < group.size() ? display_width(left) : 0;
-    if (display_width(line) + display_width(next) + after > columns) return line + left;
+    if (display_width(line) + display_width(next) + after > columns)
+      return display_width(line + left) <= columns ? line + left : count;
     line += next;
   }
   return line;
