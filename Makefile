@@ -39,6 +39,7 @@ TESTLIB_SRC := $(wildcard tests/lib/*.cpp)
 WORKLOAD_SRC := $(wildcard tests/workloads/*.cpp)
 WORKLOAD_C_SRC := $(wildcard tests/workloads/*.c)
 BENCH_SRC := $(wildcard tests/bench/*.cpp)
+FUZZ_SRC := $(wildcard tests/fuzz/*.cpp)
 objects = $(patsubst %.cpp,$(B)/obj/%.o,$(1))
 
 BPF_SRC := $(wildcard bpf/*.bpf.c)
@@ -59,9 +60,12 @@ WORKLOADS := $(patsubst tests/workloads/%.cpp,$(B)/tests/workloads/%,$(WORKLOAD_
              $(C_WORKLOADS) $(foreach libc,-static -musl -musl-static,$(addsuffix $(libc),$(C_WORKLOADS))) \
              $(addprefix $(B)/tests/workloads/,cxx_kinds-static stacks-static libvanishing.so)
 TEST_BINARIES := $(B)/tests/unit_tests $(B)/tests/live_tests
+FUZZERS := $(foreach name,$(notdir $(basename $(FUZZ_SRC))),$(B)/fuzz/$(name) $(B)/fuzz/$(name).planted)
 BENCH_BINARIES := $(if $(BENCH_SRC),$(B)/tests/bench/bench)
 
-.PHONY: all tests benches run test test-all bench lint install clean help
+FUZZ_CXXFLAGS := $(filter-out -D_FORTIFY_SOURCE=%,$(ALL_CXXFLAGS)) -O1 -fno-omit-frame-pointer
+
+.PHONY: all tests benches fuzz run test test-all bench lint install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
@@ -69,6 +73,7 @@ BENCH_BINARIES := $(if $(BENCH_SRC),$(B)/tests/bench/bench)
 all: $(B)/loiterd $(B)/loiter
 tests: all $(TEST_BINARIES) $(WORKLOADS)
 benches: tests $(BENCH_BINARIES)
+fuzz: $(FUZZERS)
 
 # --- BPF: object, stripped of DWARF (its BTF stays), and skeleton ---------------------------------
 
@@ -134,6 +139,29 @@ $(call objects,tests/workloads/cxx_kinds.cpp tests/workloads/stacks.cpp): ALL_CX
 $(B)/tests/bench/bench: $(call objects,$(BENCH_SRC) $(TESTLIB_SRC) $(DAEMON_SRC) $(BASE_SRC))
 	$(link) $(DAEMON_LIBS) $(BASE_LIBS) $(TEST_LIBS) -lbenchmark
 
+# Fuzzers: tests/fuzz/NAME.cpp, with all of the product's code, which is instrumented. Each has a twin with a
+# planted bug (tests/fuzz/fuzz.h).
+
+fuzz_objects = $(patsubst %.cpp,$(B)/fuzz/obj/%.o,$(1))
+
+$(B)/fuzz/obj/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(CLANG)++ $(CPPFLAGS) $(FUZZ_CXXFLAGS) -fsanitize=fuzzer-no-link,address -MMD -MP -c $< -o $@
+
+$(B)/fuzz/obj/%.planted.o: %.cpp
+	@mkdir -p $(@D)
+	$(CLANG)++ $(CPPFLAGS) $(FUZZ_CXXFLAGS) -DLOITER_PLANTED_BUG -fsanitize=fuzzer-no-link,address -MMD -MP -c $< -o $@
+
+$(call fuzz_objects,$(DAEMON_SRC)): | $(SKELETONS)
+
+$(B)/fuzz/obj/product.a: $(call fuzz_objects,$(DAEMON_SRC) $(CLI_SRC) $(BASE_SRC))
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/fuzz/%: $(B)/fuzz/obj/tests/fuzz/%.o $(B)/fuzz/obj/product.a
+	@echo "link $@"
+	@$(CLANG)++ -fsanitize=fuzzer,address $(LDFLAGS) $^ -o $@ $(DAEMON_LIBS) $(CLI_LIBS) $(BASE_LIBS)
+
 # --- what people call ------------------------------------------------------------------------------
 
 AS_INVOKER := scripts/as-invoker
@@ -174,7 +202,7 @@ clean:
 help:
 	@echo "sudo make run       install what it needs, build, open loiter top"
 	@echo "sudo make test      install, build, pass the tests; test-all: also those that take long"
-	@echo "make                build build/loiter and build/loiterd; tests, benches: their programs"
+	@echo "make                build build/loiter and build/loiterd; tests, benches, fuzz: their programs"
 	@echo "sudo make bench     measure; CHECK=1: exit 1 where a goal is missed"
 	@echo "make lint install clean    install takes PREFIX= and DESTDIR="
 

@@ -108,11 +108,19 @@ static __always_inline void read_socket(struct loiter_socket* to, struct sock* s
     read_unix(to, sk);
 }
 
+/* Of one process, kernels before 6.7 visit all threads that share the leader's table too ("bpf:
+ * task_group_seq_get_next: fix the skip_if_dup_files check"). */
+static __always_inline bool shares_leaders_table(const struct task_struct* task) {
+  if (task->pid == task->tgid) return false;
+  const struct task_struct___files* thread = (const void*)task;
+  return thread->files == thread->group_leader->files;
+}
+
 SEC("iter/task_file")
 int files(struct bpf_iter__task_file* ctx) {
   struct task_struct* task = ctx->task;
   struct file* file = ctx->file;
-  if (!task || !file) return 0;
+  if (!task || !file || shares_leaders_table(task)) return 0;
   const struct inode* inode = file->f_inode;
   const struct super_block* super = inode->i_sb;
   unsigned long magic = super->s_magic;

@@ -100,6 +100,14 @@ struct unix_sock {
   struct sock* peer;
 };
 
+struct files_struct;
+
+/* Of task_struct; CO-RE leaves out what stands behind the three underscores. */
+struct task_struct___files {
+  struct files_struct* files;
+  struct task_struct___files* group_leader;
+};
+
 struct bpf_iter__task_file {
   struct bpf_iter_meta* meta;
   struct task_struct* task;

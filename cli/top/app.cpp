@@ -64,7 +64,7 @@ void App::on_reply(const Reply& reply, uint64_t now_ns) {
     if (!paused_) host_ = reply.list->host;
   }
   for (auto& view : views_)
-    if (!paused_ || view->as_of_boottime_ns() == 0) view->accept(reply);
+    if (!paused_ || reply.request.tid != 0 || view->as_of_boottime_ns() == 0) view->accept(reply);
 }
 
 void App::on_failure(const Error& error, uint64_t now_ns) {
@@ -79,6 +79,7 @@ std::vector<Request> App::wanted() const {
     auto request = view->request();
     if (request && (!paused_ || view->as_of_boottime_ns() == 0)) requests.push_back(*request);
   }
+  if (auto request = view().stack_request()) requests.push_back(*request);
   if (!paused_ || !host_) requests.push_back(Request{});
   return requests;
 }

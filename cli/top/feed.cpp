@@ -7,10 +7,13 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "cli/target.h"
+
 namespace loiter::top {
 namespace {
 
 constexpr std::chrono::seconds kStopPatience{1};
+constexpr std::chrono::milliseconds kRest{150};  // longer than between two steps of a held key
 
 // Signals belong to the thread that owns the terminal.
 class BlockedSignals {
@@ -27,6 +30,21 @@ class BlockedSignals {
   sigset_t former_;
 };
 
+// `parsed` into its place in the reply, or why there is none.
+template <typename Document>
+void put(Reply& reply, std::shared_ptr<const Document>& place, Result<Document> parsed) {
+  if (parsed)
+    place = std::make_shared<const Document>(std::move(*parsed));
+  else
+    reply.error = parsed.error();
+}
+
+// A thread that has run since is asked for in the place of what it was: one that runs all the time would
+// never have been wanted for long enough.
+bool same_subject(const Request& a, const Request& b) {
+  return a.pid == b.pid && a.tid == b.tid && a.born_boottime_ns == b.born_boottime_ns;
+}
+
 }  // namespace
 
 Feed::Feed(Client& client, const TopOptions& options)
@@ -37,10 +55,16 @@ Feed::Feed(Client& client, const TopOptions& options)
 
 void Feed::want(const std::vector<Request>& requests) {
   std::lock_guard lock(mutex_);
-  if (requests == wanted_) return;
-  for (const Request& request : requests)
-    hurry_ |= std::find(wanted_.begin(), wanted_.end(), request) == wanted_.end();
-  wanted_ = requests;
+  if (std::ranges::equal(requests, wanted_, {}, {}, &Wanted::request)) return;
+  const Clock::time_point now = Clock::now();
+  std::vector<Wanted> wanted;
+  for (const Request& request : requests) {
+    const auto found =
+        std::ranges::find_if(wanted_, [&](const Wanted& old) { return same_subject(old.request, request); });
+    wanted.push_back(found != wanted_.end() ? Wanted{request, found->due}
+                                            : Wanted{request, request.tid ? now + kRest : now});
+  }
+  wanted_ = std::move(wanted);
   changed_.notify_all();
 }
 
@@ -70,21 +94,38 @@ bool Feed::stop() {
 
 bool Feed::wait_for_work(std::unique_lock<std::mutex>& lock) {
   while (!stopping_) {
-    if (!wanted_.empty() && (hurry_ || Clock::now() >= next_due_)) return true;
-    if (wanted_.empty())
+    const auto next = std::ranges::min_element(wanted_, {}, &Wanted::due);
+    if (next == wanted_.end()) {
       changed_.wait(lock);
-    else
-      changed_.wait_until(lock, next_due_);
+      continue;
+    }
+    if (Clock::now() >= next->due) return true;
+    const Clock::time_point due = next->due;  // the list may be another one meanwhile
+    changed_.wait_until(lock, due);
   }
   return false;
+}
+
+std::vector<Request> Feed::take_due() {
+  const Clock::time_point now = Clock::now();
+  std::vector<Request> due;
+  for (Wanted& wanted : wanted_) {
+    if (now < wanted.due) continue;
+    wanted.due = now + std::chrono::nanoseconds(options_.interval_ns);
+    due.push_back(wanted.request);
+  }
+  return due;
+}
+
+bool Feed::is_wanted(const Request& request) const {
+  return std::ranges::find(wanted_, request, &Wanted::request) != wanted_.end();
 }
 
 void Feed::run() {
   std::unique_lock lock(mutex_);
   while (wait_for_work(lock)) {
-    hurry_ = false;
-    next_due_ = Clock::now() + std::chrono::nanoseconds(options_.interval_ns);
-    for (const Request& request : std::vector<Request>(wanted_)) {
+    for (const Request& request : take_due()) {
+      if (!is_wanted(request)) continue;  // any more
       lock.unlock();
       Reply reply = fetch(request);
       lock.lock();
@@ -100,31 +141,24 @@ void Feed::run() {
 }
 
 std::string Feed::target_of(const Request& request) const {
-  std::string target = "/v1/processes";
-  if (request.pid) target += "/" + std::to_string(request.pid);
-  if (options_.threshold_ns) target += "?threshold_ns=" + std::to_string(options_.threshold_ns);
-  return target;
+  cli::Target target(request.pid ? "/v1/processes/" + std::to_string(request.pid) : "/v1/processes");
+  if (request.tid) return cli::Target(target.text() + "/stacks").with("tid", request.tid).text();
+  if (options_.threshold_ns) target.with("threshold_ns", options_.threshold_ns);
+  return target.text();
 }
 
 Reply Feed::fetch(const Request& request) {
   Reply reply;
   reply.request = request;
   Result<nlohmann::json> document = client_.get(target_of(request));
-  if (!document) {
+  if (!document)
     reply.error = document.error();
-  } else if (request.pid) {
-    Result<cli::Tree> tree = cli::parse_tree(*document);
-    if (tree)
-      reply.tree = std::make_shared<const cli::Tree>(std::move(*tree));
-    else
-      reply.error = tree.error();
-  } else {
-    Result<cli::ProcessList> list = cli::parse_process_list(*document);
-    if (list)
-      reply.list = std::make_shared<const cli::ProcessList>(std::move(*list));
-    else
-      reply.error = list.error();
-  }
+  else if (request.tid)
+    put(reply, reply.stacks, cli::parse_stacks(*document));
+  else if (request.pid)
+    put(reply, reply.tree, cli::parse_tree(*document));
+  else
+    put(reply, reply.list, cli::parse_process_list(*document));
   return reply;
 }
 

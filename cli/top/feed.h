@@ -1,5 +1,5 @@
-// Asks the daemon for pictures, once an interval, on a thread of its own: keys are answered at once
-// however slow the daemon is.
+// Asks the daemon for pictures and stacks, once an interval, on a thread of its own: keys are answered at
+// once however slow the daemon is.
 //
 // Owned by the thread that shows the pictures, which calls everything here; the Client is used by the
 // feed's thread only, until stop() has returned true.
@@ -26,7 +26,8 @@ class Feed {
   Feed(const Feed&) = delete;
   Feed& operator=(const Feed&) = delete;
 
-  // What to ask for from now on, in this order; nothing: rest. What is new is asked for at once.
+  // What to ask for from now on, in this order; nothing: rest. A picture that is new is asked for at once; a
+  // stack once it has been wanted for a moment, so that a cursor on its way asks for none.
   void want(const std::vector<Request>& requests);
 
   int fd() const { return event_.get(); }  // readable when replies have come
@@ -39,7 +40,13 @@ class Feed {
  private:
   using Clock = std::chrono::steady_clock;
   void run();
+  struct Wanted {
+    Request request;
+    Clock::time_point due;
+  };
   bool wait_for_work(std::unique_lock<std::mutex>& lock);
+  std::vector<Request> take_due();
+  bool is_wanted(const Request& request) const;
   Reply fetch(const Request& request);
   std::string target_of(const Request& request) const;
 
@@ -48,9 +55,8 @@ class Feed {
   Fd event_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<Request> wanted_;
-  bool hurry_ = false, stopping_ = false, ended_ = false;
-  Clock::time_point next_due_{};
+  std::vector<Wanted> wanted_;
+  bool stopping_ = false, ended_ = false;
   std::vector<Reply> replies_;
   std::thread thread_;
 };

@@ -25,6 +25,7 @@ constexpr auto kHelp = std::to_array<Entry>({
     {"<  >", "sort by the column before, the next one"},
     {"I, r", "invert the order"},
     {"t", "threads: tree or flat"},
+    {"s", "threads: the stack of the one under the cursor"},
     {"e", "threads: show those that ended of late"},
     {"Space", "pause the picture; all keys go on working"},
     {"?, F1", "this page"},

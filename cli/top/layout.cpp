@@ -27,4 +27,9 @@ std::vector<Placed> place_columns(const std::vector<Heading>& headings, size_t c
   return placed;
 }
 
+size_t pane_lines(size_t lines) {
+  constexpr size_t kLeastTable = 4, kLeastPane = 3;  // titles and three rows; a head line and two frames
+  return lines < kLeastTable + kLeastPane ? 0 : std::max(lines / 2, kLeastPane);
+}
+
 }  // namespace loiter::top

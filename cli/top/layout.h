@@ -29,4 +29,8 @@ constexpr size_t kGap = 2;
 // The columns that fit into `columns`, from the left; the first one always, cut if need be.
 std::vector<Placed> place_columns(const std::vector<Heading>& headings, size_t columns);
 
+// Of `lines` of the screen, how many go to a pane below the table: half of them, none where the table would
+// be left without room.
+size_t pane_lines(size_t lines);
+
 }  // namespace loiter::top

@@ -19,6 +19,7 @@ std::vector<Span> ThreadView::title() const {
       {std::to_string(process_.pid) + " " + escape_for_terminal(process_.comm), Style::strong}};
   if (!ended_.empty()) parts.push_back({"PROCESS " + ended_ + ", this is its last picture", Style::overdue});
   if (auto note = filter_note()) parts.push_back(*note);
+  if (pane_.open() && !pane_has_room_) parts.push_back({"no room for its stack", Style::strong});
   size_t threads = tree_ ? tree_->threads.size() : process_.thread_count;
   parts.push_back({count_of(threads, "thread", "threads")});
   parts.push_back(
@@ -33,16 +34,10 @@ std::vector<Span> ThreadView::title() const {
 }
 
 std::vector<std::pair<std::string, std::string>> ThreadView::hints() const {
-  return {{"?", "help"},
-          {"q", "quit"},
-          {"Esc", "back"},
-          {"Space", "pause"},
-          {"t", table_.tree() ? "flat" : "tree"},
-          {"/", "search"},
-          {"\\", "filter"},
-          {"< >", "sort"},
-          {"e", "ended"},
-          {"I", "invert"}};
+  return {{"?", "help"},   {"q", "quit"},      {"Esc", "back"},
+          {"s", "stack"},  {"Space", "pause"}, {"t", table_.tree() ? "flat" : "tree"},
+          {"/", "search"}, {"\\", "filter"},   {"< >", "sort"},
+          {"e", "ended"},  {"I", "invert"}};
 }
 
 std::optional<Line> ThreadView::prompt() const {
@@ -56,7 +51,31 @@ std::optional<Request> ThreadView::request() const {
   return Request{process_.pid};
 }
 
+std::optional<Request> ThreadView::stack_request() const {
+  if (!ended_.empty()) return std::nullopt;
+  return pane_.wanted(process_, thread_at_cursor());
+}
+
+const cli::ThreadRow* ThreadView::thread_at_cursor() const {
+  const std::optional<uint32_t> row = table_.row_at_cursor();
+  return rows_ && row ? &(*rows_)[*row] : nullptr;
+}
+
+void ThreadView::draw(std::vector<Line>& out, size_t lines, size_t columns) {
+  const size_t pane = pane_.open() ? pane_lines(lines) : 0;
+  pane_has_room_ = pane > 0;
+  const size_t end = out.size() + lines - pane;
+  TableView::draw(out, lines - pane, columns);
+  if (pane == 0) return;
+  out.resize(end);
+  pane_.draw(out, pane, columns, thread_at_cursor());
+}
+
 void ThreadView::accept(const Reply& reply) {
+  if (reply.request.tid != 0) {
+    if (reply.request.pid == process_.pid) pane_.accept(reply, process_);
+    return;
+  }
   if (!ended_.empty()) return;
   if (reply.list && !is_listed(*reply.list) &&
       (!tree_ || tree_->as_of_boottime_ns < reply.list->as_of_boottime_ns))
@@ -85,13 +104,17 @@ void ThreadView::accept_tree(std::shared_ptr<const cli::Tree> tree) {
   }
   tree_ = std::move(tree);
   process_ = tree_->process;
-  table_.set_rows(std::make_shared<const ThreadRows>(*tree_));
+  rows_ = std::make_shared<const ThreadRows>(*tree_);
+  table_.set_rows(rows_);
 }
 
 Outcome ThreadView::on_other_key(const Key& key) {
   if (key.code == KeyCode::backspace || key.code == KeyCode::left || key.is('h')) return Outcome::back();
   if (key.is('t') || key.code == KeyCode::tree) {
     table_.set_tree(!table_.tree());
+  } else if (key.is('s')) {
+    pane_.toggle();
+    table_.pin();  // its thread stays under the cursor
   } else if (key.is('e')) {
     table_.set_show_ended(!table_.shows_ended());
     notice(table_.shows_ended() ? "threads that ended of late are shown too" : "ended threads are hidden");

@@ -51,6 +51,9 @@ class View {
   // Asked for while this view is on top, besides the list of processes.
   virtual std::optional<Request> request() const { return std::nullopt; }
 
+  // Asked for as well, once it has been wanted for a moment, and also while the picture is paused.
+  virtual std::optional<Request> stack_request() const { return std::nullopt; }
+
   // Each picture that came in, also while another view is on top.
   virtual void accept(const Reply&) {}
 

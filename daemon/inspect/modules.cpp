@@ -75,10 +75,13 @@ Result<Fd> Modules::open_mapped(uint32_t pid, const Mapping& mapping) {
 // The vDSO is in no file: its image is copied out of the target.
 Result<Fd> Modules::copy_vdso(uint32_t pid, const Mapping& mapping) {
   uint64_t size = std::min(mapping.end - mapping.start, kMaxVdso);
-  std::vector<MemoryPiece> pieces{{mapping.start, static_cast<uint32_t>(size), 0, 0}};
+  // Stacks may lie in the shared memory just now, from its beginning on.
+  constexpr uint64_t kPlace = SharedMemory::kSize - SharedMemory::kReserved;
+  static_assert(kMaxVdso <= SharedMemory::kReserved);
+  std::vector<MemoryPiece> pieces{{mapping.start, static_cast<uint32_t>(size), 0, kPlace}};
   if (Status read = opener_.read_memory(pid, pieces); !read) return read.error();
   Fd copy(memfd_create("vdso", MFD_CLOEXEC));
-  if (!copy || write(copy.get(), opener_.memory(), pieces[0].got) != static_cast<ssize_t>(pieces[0].got))
+  if (!copy || write(copy.get(), opener_.memory() + kPlace, pieces[0].got) != static_cast<ssize_t>(pieces[0].got))
     return Error{Error::Kind::internal, "cannot copy the vDSO"};
   return copy;
 }

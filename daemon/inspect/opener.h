@@ -24,6 +24,7 @@ namespace loiter {
 class SharedMemory {
  public:
   static constexpr size_t kSize = 64 << 20;  // sparse: pages that were never used cost nothing
+  static constexpr size_t kReserved = 64 << 10;  // at its end: for what is read while stacks lie before it
 
   static Result<SharedMemory> make();
   SharedMemory(SharedMemory&& other) noexcept;

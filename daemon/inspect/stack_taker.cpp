@@ -16,7 +16,7 @@ constexpr uint64_t kFirstBytes = 8192;
 constexpr uint64_t kFewBytes = 2048;
 constexpr uint64_t kGrowth = 8;
 constexpr uint64_t kMaxBytes = 16 << 20;  // of one stack: twice the default limit of a main thread's
-constexpr uint64_t kBatchBytes = SharedMemory::kSize;
+constexpr uint64_t kBatchBytes = SharedMemory::kSize - SharedMemory::kReserved;
 
 // Makes of two replies one: `from`'s stacks go where `indices` says, its places behind those of `to`.
 void merge(UnwindReply& to, UnwindReply from, std::span<const size_t> indices) {

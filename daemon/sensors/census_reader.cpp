@@ -100,6 +100,9 @@ Status CensusReader::read_pass(Census& census) {
     if (size == 0) break;
     if (!parser.feed(buffer_.data(), static_cast<size_t>(size)))
       return Error{Error::Kind::internal, "census: the records are not what was agreed with the kernel side"};
+    // Not until it reads nothing: the iterator would look once more, and add threads born since its closing
+    // mark.
+    if (parser.complete()) break;
   }
   if (!parser.complete())
     return Error{Error::Kind::internal, "census: the pass ended before its closing mark"};

@@ -25,7 +25,7 @@ struct Batch {
 class Workload {
  public:
   // Returns when it is ready.
-  // "blocked" N: that many threads asleep in a futex, for good.
+  // "blocked" N: that many threads asleep in a futex, for good; "deep" N: the same, each eleven frames deep.
   // "storm" N: on run_storm(), that many threads are born and end, spread evenly over a second; eight stay.
   // "ping_pong", "futex_wake", "getppid", "create_join" CPU: operations in a row, pinned to that CPU.
   Workload(const std::string& name, const std::string& argument);

@@ -25,7 +25,8 @@ class WaitCalls : public ::testing::Test {
   }
 
   const loiter_thread* read(pid_t tid) {
-    EXPECT_TRUE(reader_->read(census_));
+    const Status status = reader_->read(census_);
+    if (!status) ADD_FAILURE() << status.error().message;
     for (const loiter_thread& thread : census_.threads)
       if (thread.id.tid == static_cast<uint32_t>(tid)) return &thread;
     return nullptr;

@@ -34,6 +34,9 @@ TEST(Options, Commands) {
   EXPECT_EQ(parsed({"doctor"}).command, Command::doctor);
   EXPECT_EQ(parsed({"scan"}).command, Command::scan);
   EXPECT_EQ(parsed({"top"}).command, Command::top);
+  EXPECT_EQ(parsed({"stacks", "5"}).command, Command::stacks);
+  EXPECT_EQ(parsed({"chain", "5"}).command, Command::chain);
+  EXPECT_EQ(parsed({"why", "5"}).command, Command::why);
 }
 
 TEST(Options, Defaults) {
@@ -67,6 +70,16 @@ TEST(Options, OfEachCommand) {
   const Options tree = parsed({"tree", "--ended", "4194304"});
   EXPECT_TRUE(tree.ended);
   EXPECT_EQ(tree.pid, 4194304u);
+  const Options stacks = parsed({"stacks", "812", "814", "--kernel", "--no-lines"});
+  EXPECT_EQ(stacks.pid, 812u);
+  EXPECT_EQ(stacks.tid, 814u);
+  EXPECT_TRUE(stacks.kernel_stacks);
+  EXPECT_FALSE(stacks.lines);
+  const Options chain = parsed({"chain", "812"});
+  EXPECT_EQ(chain.pid, 812u);
+  EXPECT_FALSE(chain.tid);
+  EXPECT_TRUE(chain.lines);
+  EXPECT_EQ(parsed({"chain", "812", "814"}).tid, 814u);
   const Options ps = parsed({"ps", "--sort", "CPU", "--limit", "10"});
   EXPECT_EQ(ps.sort, "CPU");
   EXPECT_EQ(ps.limit, 10u);
@@ -96,12 +109,17 @@ INSTANTIATE_TEST_SUITE_P(
         Words{"--threshold", "-1s", "ps"}, Words{"scan", "--for", "soon"}, Words{"top", "--interval", "99ms"},
         Words{"top", "--interval", "x"}, Words{"ps", "--sort", "colour"}, Words{"ps", "--limit", "0"},
         Words{"ps", "--limit", "-1"}, Words{"events", "--count", "many"}, Words{"ps", "--socket", ""},
-        Words{"--threshold", "5s", "events"}, Words{"doctor", "--threshold", "5s"}));
+        Words{"--threshold", "5s", "events"}, Words{"doctor", "--threshold", "5s"}, Words{"stacks"},
+        Words{"stacks", "x"}, Words{"stacks", "1", "x"}, Words{"stacks", "1", "0"},
+        Words{"stacks", "1", "2", "3"}, Words{"chain"}, Words{"chain", "1", "-2"},
+        Words{"chain", "1", "--kernel"}, Words{"why"}, Words{"why", "1", "2"}, Words{"why", "0"},
+        Words{"--threshold", "5s", "why", "1"}));
 
 TEST(Options, ComplaintsNameTheWordAndTheHelp) {
   EXPECT_THAT(exit_of({"frob"}).complaint, HasSubstr("there is no command 'frob'"));
   EXPECT_THAT(exit_of({"--json", "frob"}).complaint, HasSubstr("'frob'"));
   EXPECT_THAT(exit_of({"tree", "abc"}).complaint, HasSubstr("'abc' is not a process id"));
+  EXPECT_THAT(exit_of({"stacks", "1", "abc"}).complaint, HasSubstr("'abc' is not a thread id"));
   EXPECT_THAT(exit_of({"tree", "abc"}).complaint, HasSubstr("loiter tree --help"));
   EXPECT_THAT(exit_of({"scan", "--threshold", "5"}).complaint, HasSubstr("as in 30s"));
   EXPECT_THAT(exit_of({"ps", "--sort", "x"}).complaint, HasSubstr("oldest"));
@@ -115,7 +133,7 @@ TEST(Options, AloneItIsHelpAndTwo) {
 
 TEST(Options, HelpOfEachCommandHasExamples) {
   EXPECT_THAT(exit_of({"--help"}).out, HasSubstr("doctor"));
-  for (const char* command : {"ps", "tree", "events", "doctor", "scan", "top"}) {
+  for (const char* command : {"ps", "tree", "events", "doctor", "scan", "top", "stacks", "chain", "why"}) {
     const EarlyExit exit = exit_of({command, "--help"});
     EXPECT_EQ(exit.code, 0);
     EXPECT_THAT(exit.out, HasSubstr("Usage: loiter " + std::string(command)));

@@ -49,6 +49,11 @@ TEST(Output, ToAFileLinesAreWhole) {
   EXPECT_EQ(contents(file.get()), std::string(1000, 'x') + "\n{\"name\":\"\xef\xbf\xbd\",\"schema\":1}\n");
 }
 
+TEST(Output, WithoutATerminalThereIsNoWidth) {
+  const Fd file(memfd_create("out", MFD_CLOEXEC));
+  EXPECT_FALSE(Output(file.get()).width());
+}
+
 TEST(Output, AReaderWhoLeftIsNoError) {
   signal(SIGPIPE, SIG_IGN);  // as main does
   int ends[2];

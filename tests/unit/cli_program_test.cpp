@@ -107,6 +107,75 @@ TEST(Program, JsonIsOneDocument) {
   }
 }
 
+// A server that answers for process 812, where 4713 waits for 4711.
+test::UnixServer::Handler one_that_waits() {
+  return [](int connection, const std::string& target) {
+    const std::string process = R"("schema": 1, "as_of": "x", "process": {"pid": 812, "comm": "api"})";
+    const std::string waiter =
+        R"({"pid": 812, "tid": 4713, "name": "w\u001b", "state": "sleeping", "blocked_ns": 5000000000,
+            "exactness": "exact", "wait": {"kind": "lock", "object": "0x1", "holder_tid": 4711}})";
+    const std::string owner = R"({"pid": 812, "tid": 4711, "name": "o", "state": "running"})";
+    if (target.starts_with("/v1/processes/813"))
+      test::send_response(
+          connection, "404 Not Found",
+          R"({"schema": 1, "error": {"code": "no_such_process", "message": "no process 813"}})");
+    else if (target.starts_with("/v1/processes/812/stacks"))
+      test::send_json(connection, "{" + process +
+                                      R"(, "threads": [{"tid": 4711, "name": "o", "state": "running",
+        "stack": [{"symbol": "f", "module": "/bin/api"}], "target": ")" +
+                                      target + "\"}]}");
+    else if (target.starts_with("/v1/processes/812/chains"))
+      test::send_json(connection, "{" + process + R"(, "chains": [{"links": [)" + waiter + "," + owner +
+                                      R"(], "end": "running", "waiters": 1, "root": 1}]})");
+    else
+      test::send_json(connection, "{" + process + R"(, "threads": [)" + owner + "," + waiter + "]}");
+  };
+}
+
+TEST(Program, StacksChainAndWhyInWords) {
+  const test::UnixServer server(one_that_waits());
+  const auto stacks = loiter({"stacks", "812", "--socket", server.path()});
+  EXPECT_EQ(stacks.status.code, 0) << stacks.err;
+  EXPECT_EQ(stacks.out, "812 api  1 thread\n\n4711 o\n  running\n  #0 f in api\n");
+  const auto chain = loiter({"chain", "812", "--socket", server.path()});
+  EXPECT_EQ(chain.status.code, 0) << chain.err;
+  EXPECT_EQ(chain.out,
+            "812 api\n1 waiter behind 4711 o\n  4713 w\\x1b, sleeping 5.00s, lock 0x1 held by 4711\n"
+            "    4711 o, running\n      => 4711 o runs\n");
+  const auto why = loiter({"why", "812", "--socket", server.path()});
+  EXPECT_EQ(why.status.code, 0) << why.err;
+  EXPECT_EQ(why.out,
+            "812 (api): 1 thread waits for 4711 o, which runs: 4713 w\\x1b (blocked for\n"
+            "5.00s) waits for lock 0x1 held by 4711. 4711 is at f in api.\n");
+}
+
+TEST(Program, StacksAndWhyAsJson) {
+  const test::UnixServer server(one_that_waits());
+  const auto stacks =
+      loiter({"stacks", "812", "4711", "--kernel", "--no-lines", "--json", "--socket", server.path()});
+  EXPECT_EQ(nlohmann::json::parse(stacks.out)["threads"][0]["target"],
+            "/v1/processes/812/stacks?tid=4711&kernel=1&lines=0");
+  const auto chain = loiter({"chain", "812", "4713", "--json", "--socket", server.path()});
+  EXPECT_EQ(nlohmann::json::parse(chain.out)["chains"][0]["end"], "running");
+  const auto why = nlohmann::json::parse(loiter({"why", "812", "--json", "--socket", server.path()}).out);
+  EXPECT_EQ(why["schema"], 1);
+  EXPECT_EQ(why["pid"], 812);
+  EXPECT_EQ(why["root"]["tid"], 4711);
+  EXPECT_EQ(why["chain"]["waiters"], 1);
+  EXPECT_EQ(why["stack"][0]["symbol"], "f");
+  EXPECT_THAT(why["text"].get<std::string>(), HasSubstr("4711 o, which runs"));
+}
+
+TEST(Program, AProcessThatIsNotThereIsThree) {
+  const test::UnixServer server(one_that_waits());
+  for (const char* command : {"stacks", "chain", "why"}) {
+    const auto result = loiter({command, "813", "--socket", server.path()});
+    EXPECT_EQ(result.status.code, 3) << command;
+    EXPECT_THAT(result.out, IsEmpty());
+    EXPECT_EQ(result.err, "loiter: no process 813\n");
+  }
+}
+
 TEST(Program, WarnsWhereARunningDaemonKnowsNoKernelThreads) {
   const test::UnixServer server(two_processes());
   const auto result = loiter({"ps", "--kernel-threads", "--socket", server.path()});

@@ -109,6 +109,41 @@ TEST(TreeText, TellsStateAgeSyscallAndOverdueInWords) {
                               HasSubstr("OVERDUE"), HasSubstr("futex"), HasSubstr("1.50s")));
 }
 
+Tree tree_with_wait() {
+  ThreadRow worker = thread(23456, 1);
+  worker.name = "db-reader";
+  worker.age = {192'000'000'000, 195'000'000'000, Exactness::estimated};
+  worker.syscall = "futex";
+  worker.overdue = true;
+  worker.wait = Wait{};
+  worker.wait->kind = "lock";
+  worker.wait->detail = "pthread_mutex_t";
+  worker.wait->object = "0x7f55d0a1b2c0";
+  worker.wait->holder_tid = 23457;
+  worker.wait->holder_name = "db-writer";
+  return tree_of({thread(1), worker});
+}
+
+TEST(TreeText, TellsTheWaitInWords) {
+  const auto lines = tree_lines(tree_with_wait(), Glyphs::unicode, false);
+  EXPECT_THAT(lines[1], AllOf(HasSubstr("WAIT"), HasSubstr("LIVED")));
+  EXPECT_THAT(lines[3], HasSubstr("mutex 0x7f55d0a1b2c0 held by 23457 db-writer"));
+  EXPECT_THAT(lines[3], Not(HasSubstr("futex")));
+}
+
+TEST(TreeText, NarrowerItStaysWithinTheColumns) {
+  for (const size_t columns : {80, 100, 120, 200}) {
+    const auto lines = tree_lines(tree_with_wait(), Glyphs::unicode, false, columns);
+    for (size_t i = 1; i < lines.size(); ++i) EXPECT_LE(display_width(lines[i]), columns) << lines[i];
+    EXPECT_THAT(lines[3], HasSubstr("23457")) << columns;
+  }
+  EXPECT_THAT(tree_lines(tree_with_wait(), Glyphs::unicode, false, 200)[1], HasSubstr("LIVED"));
+  EXPECT_THAT(tree_lines(tree_with_wait(), Glyphs::unicode, false, 80)[1], Not(HasSubstr("LIVED")));
+  for (const size_t columns : {0, 1, 20})
+    EXPECT_EQ(tree_lines(tree_with_wait(), Glyphs::ascii, false, columns).size(), 4u)
+        << "cut by the terminal";
+}
+
 TEST(TreeText, OneLegendHoweverManyCreatorsAreNotKnown) {
   const auto lines =
       tree_lines(tree_of({thread(1), thread(2), thread(3), thread(4, 77, false)}), Glyphs::unicode, false);

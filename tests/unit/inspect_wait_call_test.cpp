@@ -297,6 +297,13 @@ TEST(KernelStack, ALockOfTheKernelIsNamedByWhoWantsIt) {
 TEST(KernelStack, WhatHoldsForTheThreadAsAWhole) {
   EXPECT_EQ(refine(record(SYS_read, {3}), {"do_freezer_trap+0x1/0x2", "get_signal+0x1/0x2"}).call.kind,
             WaitKind::frozen);
+  EXPECT_EQ(
+      refine(record(SYS_clock_nanosleep), {"get_signal+0x38e/0x840", "arch_do_signal_or_restart+0x26/0x250"})
+          .call.kind,
+      WaitKind::frozen)
+      << "inlined, as on Linux 6.18";
+  EXPECT_EQ(refine(record(SYS_read, {}, false, 0x2), {"do_exit+0x1/0x2", "get_signal+0x38e/0x840"}).call.kind,
+            WaitKind::read);
   EXPECT_EQ(refine(record(435, {1}, false, 0x102), {"wait_for_vfork_done+0x1/0x2"}).call.kind,
             WaitKind::vfork);
   EXPECT_EQ(refine(record(SYS_read, {3}), {"handle_userfault+0x1/0x2", "do_anonymous_page+0x1/0x2",

@@ -27,6 +27,8 @@ class SlowClient : public Client {
     changed_.notify_all();
     changed_.wait(lock, [this] { return !held_ || cancelled_; });
     if (cancelled_ || broken_) return Error{Error::Kind::unavailable, "no daemon"};
+    if (target.find("/stacks") != target.npos)
+      return json{{"process", {{"pid", 7}}}, {"threads", {{{"tid", 9}}}}};
     if (target.starts_with("/v1/processes/"))
       return json{{"process", {{"pid", 7}}}, {"threads", json::array()}};
     return json{{"host", {{"name", "devbox"}}}, {"processes", json::array()}};
@@ -102,6 +104,52 @@ TEST(TopFeed, WhatIsNewIsAskedForAtOnce) {
   auto replies = await_replies(feed, 1);
   ASSERT_EQ(replies.size(), 1u);
   EXPECT_TRUE(replies[0].tree);
+}
+
+TEST(TopFeed, BringsTheStackOfAThread) {
+  SlowClient client;
+  Feed feed(client, {kHour, 250});
+  feed.want({Request{7, 9}});
+  auto replies = await_replies(feed, 1);
+  ASSERT_EQ(replies.size(), 1u);
+  EXPECT_EQ(replies[0].request, (Request{7, 9}));
+  ASSERT_TRUE(replies[0].stacks);
+  EXPECT_EQ(replies[0].stacks->threads.at(0).tid, 9u);
+  EXPECT_EQ(client.await_requests(1), std::vector<std::string>{"/v1/processes/7/stacks?tid=9"});
+}
+
+TEST(TopFeed, ACursorOnItsWayAsksForNoStack) {
+  SlowClient client;
+  Feed feed(client, {kHour, 0});
+  for (uint32_t tid = 1; tid <= 1000; ++tid) feed.want({Request{7, tid}});
+  ASSERT_EQ(await_replies(feed, 1).size(), 1u);
+  EXPECT_EQ(client.await_requests(1).back(), "/v1/processes/7/stacks?tid=1000");
+  EXPECT_LT(client.await_requests(1).size(), 10u) << "each of them only where it was wanted for a moment";
+}
+
+// One that runs is another request at each picture: in the place of the one before, not later than that.
+TEST(TopFeed, AThreadThatRunsAllTheTimeIsAskedForToo) {
+  SlowClient client;
+  Feed feed(client, {kHour, 0});
+  pollfd ready{feed.fd(), POLLIN, 0};
+  uint64_t switches = 0;
+  for (; switches < 6000; ++switches) {
+    feed.want({Request{7, 9, 1, switches}});
+    if (poll(&ready, 1, 10) == 1) break;
+  }
+  EXPECT_LT(switches, 6000u) << "never";
+  EXPECT_EQ(feed.take().size(), 1u);
+}
+
+TEST(TopFeed, WhatIsNewDoesNotBringTheRestForward) {
+  SlowClient client;
+  Feed feed(client, {kHour, 0});
+  feed.want({Request{}});
+  ASSERT_EQ(await_replies(feed, 1).size(), 1u);
+  feed.want({Request{7}, Request{}});
+  ASSERT_EQ(await_replies(feed, 1).size(), 1u);
+  EXPECT_TRUE(feed.stop());
+  EXPECT_EQ(client.await_requests(0), (std::vector<std::string>{"/v1/processes", "/v1/processes/7"}));
 }
 
 TEST(TopFeed, AsksAgainEachInterval) {

@@ -83,10 +83,14 @@ bool ElfFile::read_headers(uint16_t machine) {
 void ElfFile::read_sections() {
   size_t names = 0;
   if (elf_getshdrstrndx(elf_, &names)) return;
+  bool sound = true;
   Elf_Scn* section = nullptr;
   for (size_t count = 0; count < kMostSections && (section = elf_nextscn(elf_, section)); ++count) {
     GElf_Shdr header;
     if (!gelf_getshdr(section, &header)) return;
+    if ((header.sh_type == SHT_SYMTAB || header.sh_type == SHT_DYNSYM) &&
+        header.sh_entsize != sizeof(Elf64_Sym))
+      sound = false;
     const char* text = header.sh_type == SHT_NOBITS ? nullptr : elf_strptr(elf_, names, header.sh_name);
     if (!text) continue;
     const std::string_view name = text;
@@ -95,6 +99,7 @@ void ElfFile::read_sections() {
     if (name == ".debug_frame" || name == ".zdebug_frame") has_debug_frame_ = true;
     if (name == ".gnu_debugaltlink") read_alt_link(section);
   }
+  has_sound_symbols_ = sound;
   GElf_Word crc = 0;
   const char* link = dwelf_elf_gnu_debuglink(elf_, &crc);
   if (!link || strnlen(link, kLongestLink) == kLongestLink) return;

@@ -34,6 +34,8 @@ class ElfFile {
   const ModuleFacts& facts() const { return facts_; }
   const std::string& alt_build_id() const { return alt_build_id_; }  // that of dwz's supplement; hexadecimal
   bool has_debug_frame() const { return has_debug_frame_; }
+  // Its symbol tables are made of symbols. BCC's reader divides by the size that they claim for one.
+  bool has_sound_symbols() const { return has_sound_symbols_; }
 
   // The address, as the file's own tables count them, of what lies there in the file.
   std::optional<uint64_t> address_of(uint64_t file_offset) const;
@@ -73,6 +75,7 @@ class ElfFile {
   ModuleFacts facts_;
   std::string alt_build_id_;
   bool has_debug_frame_ = false;
+  bool has_sound_symbols_ = false;
 };
 
 }  // namespace loiter

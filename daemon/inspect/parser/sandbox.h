@@ -15,8 +15,8 @@ struct SandboxLimits {
 };
 
 // Afterwards: no capability, no file but by the descriptors it has (its root directory is /proc/self/fd: a
-// path there is "/N"), no new process, no socket, no signal to others, no core; a forbidden system call is
-// death. One thread must have remained one. An error: nothing is safe, do not go on.
+// path there is "/N"), no new process, no socket, no signal to others, no core; a forbidden system call
+// fails. One thread must have remained one. An error: nothing is safe, do not go on.
 Status enter_sandbox(const SandboxLimits& limits);
 
 }  // namespace loiter

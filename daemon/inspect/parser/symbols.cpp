@@ -34,6 +34,7 @@ int take(const char* name, uint64_t address, uint64_t size, void* payload) {
 
 bool add_symbols(const ElfFile& file, const ElfFile& image, const std::string& fd_prefix,
                  FunctionTable& table) {
+  if (!file.has_sound_symbols()) return false;
   bcc_symbol_option option{};
   option.use_symbol_type = kTypes;
   Target target{image, table};
@@ -46,7 +47,7 @@ void add_exports(const ElfFile& file, FunctionTable& table) {
   for (size_t count = 0; count < kMostSections && (section = elf_nextscn(file.elf(), section)); ++count) {
     GElf_Shdr header;
     if (!gelf_getshdr(section, &header)) return;
-    if (header.sh_type != SHT_DYNSYM || header.sh_entsize == 0) continue;
+    if (header.sh_type != SHT_DYNSYM || header.sh_entsize != sizeof(Elf64_Sym)) continue;
     Elf_Data* data = elf_getdata(section, nullptr);
     if (!data) return;
     const size_t symbols = data->d_size / header.sh_entsize;

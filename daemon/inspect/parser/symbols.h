@@ -11,7 +11,8 @@
 namespace loiter {
 
 // .symtab and .dynsym, by BCC's reader, which wants a path: `fd_prefix` and the file's number. Only what lies
-// in code of `image` (the module itself, where `file` is its debug file). False: the file could not be read.
+// in code of `image` (the module itself, where `file` is its debug file). False: the file could not be read,
+// or its tables lie.
 bool add_symbols(const ElfFile& file, const ElfFile& image, const std::string& fd_prefix,
                  FunctionTable& table);
 
