@@ -59,6 +59,16 @@ nlohmann::json Daemon::get(const std::string& target) const {
   return document;
 }
 
+nlohmann::json Daemon::stacks(pid_t pid, pid_t tid, const std::string& more) const {
+  return get("/v1/processes/" + std::to_string(pid) + "/stacks?fresh=1" +
+             (tid ? "&tid=" + std::to_string(tid) : "") + more);
+}
+
+nlohmann::json Daemon::chains(pid_t pid, pid_t tid) const {
+  return get("/v1/processes/" + std::to_string(pid) + "/chains?fresh=1" +
+             (tid ? "&tid=" + std::to_string(tid) : ""));
+}
+
 void Daemon::stop() {
   if (!process_.alive()) return;
   const std::set<pid_t> children = children_of(pid());

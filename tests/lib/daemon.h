@@ -46,6 +46,10 @@ class Daemon {
   nlohmann::json status() const { return get("/v1/status?fresh=1"); }
   nlohmann::json tree(pid_t pid) const { return get("/v1/processes/" + std::to_string(pid) + "?fresh=1"); }
 
+  // What it sees inside a process, of one thread or (tid 0) of all.
+  nlohmann::json stacks(pid_t pid, pid_t tid = 0, const std::string& more = "") const;
+  nlohmann::json chains(pid_t pid, pid_t tid = 0) const;
+
   // SIGTERM; fails the test unless it ends with 0 and leaves neither its socket nor a process.
   void stop();
 

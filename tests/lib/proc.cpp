@@ -78,6 +78,17 @@ std::optional<long> blocked_syscall(pid_t pid, pid_t tid) {
   return std::stol(text);
 }
 
+std::optional<pid_t> tid_of_namespace(pid_t pid, pid_t number) {
+  std::set<pid_t> processes = children_of(pid);
+  processes.insert(pid);
+  for (pid_t process : processes)
+    for (pid_t tid : threads_of(process)) {
+      const std::string numbers = thread_status(process, tid)["NSpid"];
+      if (numbers.substr(numbers.find_last_of(" \t") + 1) == std::to_string(number)) return tid;
+    }
+  return std::nullopt;
+}
+
 std::optional<uint64_t> thread_cpu_ns(pid_t pid, pid_t tid) {
   const std::string text = read_file(task_path(pid, tid, "schedstat"));
   if (text.empty()) return std::nullopt;

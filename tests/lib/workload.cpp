@@ -6,6 +6,7 @@
 
 #include "daemon/base/clock.h"
 #include "tests/lib/paths.h"
+#include "tests/lib/proc.h"
 
 namespace loiter::test {
 namespace {
@@ -16,10 +17,27 @@ std::vector<std::string> command_line(const std::string& name, const std::vector
   return argv;
 }
 
+// --kill-child: the program, as pid 1 of its namespace, takes all others there with it.
+std::vector<std::string> in_container(const std::vector<std::string>& command) {
+  std::vector<std::string> argv{"/usr/bin/unshare", "--mount", "--pid",       "--net",
+                                "--fork",           "--mount-proc", "--kill-child"};
+  argv.insert(argv.end(), command.begin(), command.end());
+  return argv;
+}
+
 }  // namespace
 
 Workload::Workload(const std::string& name, const std::vector<std::string>& args, const SpawnOptions& options)
-    : name_(name), process_(command_line(name, args), options), facts_(read_until("ready")) {}
+    : name_(name),
+      process_(command_line(name, args), options),
+      facts_(read_until("ready")),
+      pid_(process_.pid()) {}
+
+Workload::Workload(InContainer, const std::string& name, const std::vector<std::string>& args)
+    : name_(name),
+      process_(in_container(command_line(name, args)), {}),
+      facts_(read_until("ready")),
+      pid_(*children_of(process_.pid()).begin()) {}
 
 std::string Workload::read_line() {
   size_t end;

@@ -18,7 +18,11 @@ class Workload {
   explicit Workload(const std::string& name, const std::vector<std::string>& args = {},
                     const SpawnOptions& options = {});
 
-  pid_t pid() const { return process_.pid(); }
+  // In mount, pid and network namespaces of its own. pid() is that of the program, as the host numbers it.
+  struct InContainer {};
+  Workload(InContainer, const std::string& name, const std::vector<std::string>& args = {});
+
+  pid_t pid() const { return pid_; }
   Subprocess& process() { return process_; }
 
   // Told before it was ready, in order.
@@ -46,6 +50,7 @@ class Workload {
   Subprocess process_;
   std::string received_;
   std::vector<nlohmann::json> facts_;
+  pid_t pid_;
 };
 
 }  // namespace loiter::test

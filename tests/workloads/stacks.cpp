@@ -244,7 +244,7 @@ void make(const char* name) {
   std::thread(rest_with, std::string("word"), 3).detach();
   while (!tid) pause_for(100000);
   await_resting(getpid(), tid);
-  tell_stack(name, tid, "rest_for_good standard::rest_with std::thread::");
+  tell_stack(name, tid, "rest_for_good standard::rest_with");
 }
 
 }  // namespace standard
