@@ -35,7 +35,8 @@ std::map<std::string, std::string> thread_status(pid_t pid, pid_t tid);
 // The system call that it sleeps in, -1 for none; nullopt where it runs or is gone.
 std::optional<long> blocked_syscall(pid_t pid, pid_t tid);
 
-// The host's number of a thread that bears `number` in the innermost pid namespace; of `pid` and its children.
+// The host's number of a thread that bears `number` in the innermost pid namespace; of `pid` and its
+// children.
 std::optional<pid_t> tid_of_namespace(pid_t pid, pid_t number);
 
 // First figure of schedstat: time on a CPU, in ns.

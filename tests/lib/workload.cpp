@@ -19,7 +19,7 @@ std::vector<std::string> command_line(const std::string& name, const std::vector
 
 // --kill-child: the program, as pid 1 of its namespace, takes all others there with it.
 std::vector<std::string> in_container(const std::vector<std::string>& command) {
-  std::vector<std::string> argv{"/usr/bin/unshare", "--mount", "--pid",       "--net",
+  std::vector<std::string> argv{"/usr/bin/unshare", "--mount",      "--pid",       "--net",
                                 "--fork",           "--mount-proc", "--kill-child"};
   argv.insert(argv.end(), command.begin(), command.end());
   return argv;

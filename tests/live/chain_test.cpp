@@ -19,15 +19,27 @@ struct Case {
 };
 
 const std::vector<Case> kCases = {
-    {"five to running", 5, "running"},   {"many to resting", 2, "waits"},
-    {"deadlock of one", 1, "cycle"},     {"deadlock of two", 2, "cycle"},
-    {"deadlock of three", 3, "cycle"},   {"before a deadlock", 3, "cycle"},
-    {"joins", 3, "waits"},               {"holder ended", 1, "holder_ended"},
-    {"inherited", 1, "inherited"},       {"shared mutex", 2, "waits"},
-    {"pipe to mutex", 4, "waits"},       {"unix socket", 2, "waits"},
-    {"flock", 2, "waits"},               {"flock deadlock", 2, "cycle"},
-    {"child to pipe", 3, "waits"},       {"alone", 1, "waits"},
+    {"five to running", 5, "running"},
+    {"many to resting", 2, "waits"},
+    {"deadlock of one", 1, "cycle"},
+    {"deadlock of two", 2, "cycle"},
+    {"deadlock of three", 3, "cycle"},
+    {"before a deadlock", 3, "cycle"},
+    {"joins", 3, "waits"},
+    {"holder ended", 1, "holder_ended"},
+    {"inherited", 1, "inherited"},
+    {"shared mutex", 2, "waits"},
+    {"pipe to mutex", 4, "waits"},
+    {"unix socket", 2, "waits"},
+    {"flock", 2, "waits"},
+    {"flock deadlock", 2, "cycle"},
+    {"child to pipe", 3, "waits"},
+    {"alone", 1, "waits"},
 };
+
+void PrintTo(const Case& one, std::ostream* out) {
+  *out << one.name;
+}
 
 ::testing::AssertionResult links_are_as_told(const json& chain, const json& fact) {
   const json &shown = chain.at("links"), &told = fact.at("links");
@@ -105,7 +117,8 @@ TEST(Chains, AllInACircleAreInOne) {
 
 // Healthy waits of every kind: no cycle, nobody's end, nothing inherited.
 TEST(Chains, OfWaitsWithoutAHolderAreNone) {
-  Workload workload("fd_kinds", {"read eventfd", "read timerfd", "read inotify", "accept tcp", "poll", "epoll"});
+  Workload workload("fd_kinds",
+                    {"read eventfd", "read timerfd", "read inotify", "accept tcp", "poll", "epoll"});
   Daemon daemon;
   for (const json& fact : workload.facts()) {
     const json document = daemon.chains(workload.pid(), fact.at("tid"));

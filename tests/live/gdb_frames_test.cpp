@@ -1,13 +1,14 @@
-// Stacks compared with gdb's, frame by frame: function, file and line, inlined or not. gdb stops what it looks
-// at, so the daemon looks first; the programs are the tests' own and blocked for good.
+// Stacks compared with gdb's, frame by frame: function, file and line, inlined or not. gdb stops what it
+// looks at, so the daemon looks first; the programs are the tests' own and blocked for good.
 //
 // Where the two may differ, and why, stands in kAllowed.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <map>
-#include <regex>
+#include <sstream>
 
 #include "tests/lib/daemon.h"
 #include "tests/lib/expected.h"
@@ -19,9 +20,33 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kGdb = "/usr/bin/gdb";
+constexpr size_t kMostFrames = 64;
+
+// Prints what "thread apply all bt" shows, a line a frame: tid, type, function, file, line. Frames that gdb
+// makes up are left out: where a function ended in a jump to another it is no longer on the stack, but gdb
+// concludes from the debug information that it was.
+constexpr const char* kPrintFrames = R"(python
+names = {gdb.INLINE_FRAME: 'inlined', gdb.SIGTRAMP_FRAME: 'signal'}
+for thread in gdb.selected_inferior().threads():
+    thread.switch()
+    frame, count = gdb.newest_frame(), 0
+    while frame is not None and count < 64:
+        if frame.type() != gdb.TAILCALL_FRAME:
+            place = frame.find_sal()
+            file = place.symtab.filename if place.symtab else ''
+            print('@FRAME', thread.ptid[1], names.get(frame.type(), 'normal'), frame.name() or '??', file,
+                  place.line if place.symtab else 0, sep='\t')
+            count += 1
+        try:
+            frame = frame.older()
+        except gdb.error:
+            frame = None
+end
+)";
 
 struct GdbFrame {
-  std::string function;  // without arguments; "??" where it has no name
+  std::string type;      // normal, inlined, signal
+  std::string function;  // "??" where it has no name
   std::string file;      // without its directory; empty where unknown
   int line = 0;
   std::string text;
@@ -29,46 +54,27 @@ struct GdbFrame {
 
 using GdbStacks = std::map<pid_t, std::vector<GdbFrame>>;
 
-// "#3  0x00005… in named::Box<long>::take<double> (this=0x0) at tests/x.cpp:91"; without address and "in" where
-// it is inlined or stands at the start of a line.
-std::optional<GdbFrame> parse_frame(const std::string& line) {
-  static const std::regex start("^#[0-9]+ +(0x[0-9a-f]+ in )?(.*)$");
-  std::smatch parts;
-  if (!std::regex_match(line, parts, start)) return std::nullopt;
-  GdbFrame frame;
-  frame.text = line;
-  std::string rest = parts[2];
-  static const std::regex place("^(.*) (at|from) ([^ ]+)$");
-  if (std::smatch found; std::regex_match(rest, found, place)) {
-    const std::string where = found[3];
-    const size_t colon = where.rfind(':');
-    if (found[2] == "at" && colon != std::string::npos) {
-      frame.file = std::filesystem::path(where.substr(0, colon)).filename();
-      frame.line = atoi(where.c_str() + colon + 1);
-    }
-    rest = found[1];
-  }
-  // The arguments begin at the first " (" outside of a name: "operator() (this=…)", "Box<(E)1>::f (x=1)".
-  const size_t arguments = rest.find(" (");
-  frame.function = rest.substr(0, arguments);
-  return frame;
+// In the order of the tabs, empty fields too.
+std::vector<std::string> fields_of(const std::string& line) {
+  std::vector<std::string> fields;
+  std::istringstream stream(line);
+  for (std::string field; std::getline(stream, field, '\t');) fields.push_back(field);
+  return fields;
 }
 
 GdbStacks gdb_stacks(pid_t pid, std::string* output) {
-  const RunResult result =
-      run({kGdb, "-nx", "-batch", "-p", std::to_string(pid), "-ex", "set print frame-arguments none", "-ex",
-           "set width 0", "-ex", "set backtrace limit 64", "-ex", "thread apply all bt"});
+  TempDir dir;
+  const std::string script = dir.file("frames.gdb");
+  std::ofstream(script) << "set backtrace past-main on\n" << kPrintFrames;
+  const RunResult result = run({kGdb, "-nx", "-batch", "-p", std::to_string(pid), "-x", script});
   *output = result.out + result.err;
   GdbStacks stacks;
-  static const std::regex thread("^Thread [0-9]+ \\((Thread 0x[0-9a-f]+ \\()?LWP ([0-9]+)\\)?.*");
-  std::vector<GdbFrame>* current = nullptr;
   for (const std::string& line : split(result.out, '\n')) {
-    std::smatch parts;
-    if (std::regex_match(line, parts, thread)) {
-      current = &stacks[std::stoi(parts[2])];
-    } else if (auto frame = parse_frame(line); frame && current) {
-      current->push_back(*frame);
-    }
+    const auto fields = fields_of(line);
+    if (fields.size() != 6 || fields[0] != "@FRAME") continue;
+    stacks[std::stoi(fields[1])].push_back({fields[2], function_name(fields[3]),
+                                            std::filesystem::path(fields[4]).filename(), std::stoi(fields[5]),
+                                            line.substr(fields[0].size() + 1)});
   }
   return stacks;
 }
@@ -101,36 +107,38 @@ struct Allowed {
 };
 
 const std::vector<Allowed> kAllowed = {
-    {"gdb has a word of its own for the frame that the kernel makes for a handler",
+    {"the frame that the kernel makes for a handler: gdb has no name for it, loiter that of what it returns "
+     "to",
      [](const GdbFrame& gdb, const json& shown) {
-       return gdb.function == "<signal handler called>" &&
-              (symbol_of(shown).empty() || symbol_of(shown).find("restore_rt") != std::string::npos ||
-               symbol_of(shown).find("rt_sigreturn") != std::string::npos);
+       return gdb.type == "signal" && (symbol_of(shown).empty() || plain(symbol_of(shown)) == "restore_rt");
      }},
-    {"gdb has no name for it: a perf map, or a library that is gone from disk",
-     [](const GdbFrame& gdb, const json&) { return gdb.function == "??"; }},
-    {"several names for one address in libc, of one line",
+    {"several names for one address in libc: each reader takes one of them",
      [](const GdbFrame& gdb, const json& shown) {
-       return same_place(gdb, shown) && plain(gdb.function) == plain(function_name(symbol_of(shown)));
+       return (gdb.file.empty() || same_place(gdb, shown)) && plain(gdb.function) == plain(symbol_of(shown));
      }},
-    {"several names for one address in libc, and no source of it",
+    {"the same, where a name of its own was given to an alias: __new_sem_wait is sem_wait",
      [](const GdbFrame& gdb, const json& shown) {
-       return gdb.file.empty() && plain(gdb.function) == plain(function_name(symbol_of(shown)));
+       return same_place(gdb, shown) && gdb.function.starts_with("_") &&
+              shown.at("module").get<std::string>().find("libc.so") != std::string::npos;
      }},
-    {"names of one place that have nothing in common: aliases such as pthread_rwlock_rdlock@GLIBC_2.2.5",
+    {"a lambda: gdb takes the name from the debug information, loiter also that of the symbol",
      [](const GdbFrame& gdb, const json& shown) {
+       const std::string symbol = symbol_of(shown);
        return same_place(gdb, shown) &&
-              (gdb.function.starts_with("_") || symbol_of(shown).starts_with("_"));
+              (gdb.function.find("lambda") != std::string::npos
+                   ? symbol.find("lambda") != std::string::npos
+                   : gdb.function == "operator()" && symbol.ends_with("operator()"));
      }},
-    {"assembly: gdb takes the line from its line table, which has no function",
+    {"the instruction that a signal interrupted may belong to several lines of an inlined function",
      [](const GdbFrame& gdb, const json& shown) {
-       return gdb.file.ends_with(".S") && plain(gdb.function) == plain(function_name(symbol_of(shown)));
+       return gdb.type == "inlined" && shown.at("inlined") == true && gdb.file == "atomic_base.h" &&
+              gdb.function == function_name(symbol_of(shown));
      }},
 };
 
 bool equal(const GdbFrame& gdb, const json& shown) {
-  const bool place = gdb.file.empty() ? true : same_place(gdb, shown);
-  return place && gdb.function == function_name(symbol_of(shown));
+  return (gdb.file.empty() || same_place(gdb, shown)) && (gdb.type == "inlined") == shown.at("inlined") &&
+         gdb.function == function_name(symbol_of(shown));
 }
 
 // Which reason allows it; nullptr: none does.
@@ -148,11 +156,11 @@ std::string as_text(const std::vector<GdbFrame>& gdb, const json& shown) {
   return text;
 }
 
-// gdb loses its way where it has no file to read rules from: from its first frame without a name on, only
-// what it had before counts.
+// gdb loses its way where it has no file to read rules from, a perf map or a library that is gone: from its
+// first frame without a name on, only what it had before counts.
 size_t frames_to_compare(const std::vector<GdbFrame>& gdb) {
   size_t count = 0;
-  while (count < gdb.size() && gdb[count].function != "??") ++count;
+  while (count < gdb.size() && (gdb[count].function != "??" || gdb[count].type == "signal")) ++count;
   return count;
 }
 
@@ -160,13 +168,12 @@ void compare(pid_t tid, const std::vector<GdbFrame>& gdb, const json& shown) {
   SCOPED_TRACE("thread " + std::to_string(tid));
   const json& stack = shown.at("stack");
   const size_t count = frames_to_compare(gdb);
-  const bool whole = count == gdb.size() && gdb.size() < 64;
-  EXPECT_TRUE(whole ? stack.size() == count : stack.size() >= count)
-      << "another number of frames\n"
-      << as_text(gdb, shown);
+  const bool whole = count == gdb.size() && gdb.size() < kMostFrames;
+  EXPECT_TRUE(whole ? stack.size() == count : stack.size() >= count) << "another number of frames\n"
+                                                                     << as_text(gdb, shown);
   for (size_t i = 0; i < std::min(count, stack.size()); ++i)
     EXPECT_TRUE(equal(gdb[i], stack[i]) || allowed(gdb[i], stack[i]))
-        << "frame " << i << ": " << gdb[i].text << " is " << stack[i] << "\n"
+        << "frame " << i << ": " << gdb[i].text << " is shown as " << stack[i] << "\n"
         << as_text(gdb, shown);
 }
 
@@ -180,10 +187,13 @@ class GdbFrames : public ::testing::TestWithParam<std::pair<const char*, bool>> 
 TEST_P(GdbFrames, AreTheFramesShown) {
   const auto [name, contained] = GetParam();
   std::optional<Workload> workload;
+  // A thread that waits for its vforked child cannot be stopped, and so gdb would wait for ever.
+  std::vector<std::string> args;
+  if (std::string(name) == "wait_kinds") args = {"--but", "vfork parent"};
   if (contained)
-    workload.emplace(Workload::InContainer{}, name);
+    workload.emplace(Workload::InContainer{}, name, args);
   else
-    workload.emplace(name);
+    workload.emplace(name, args);
   Daemon daemon;
   const json document = daemon.stacks(workload->pid(), 0, "&lines=1");
   std::string output;
@@ -196,12 +206,13 @@ TEST_P(GdbFrames, AreTheFramesShown) {
     compare(found->first, found->second, thread);
     ++compared;
   }
-  EXPECT_GE(compared, 10u) << output;
+  EXPECT_GE(compared, 8u) << output;
 }
 
 INSTANTIATE_TEST_SUITE_P(, GdbFrames,
                          ::testing::Values(std::pair{"stacks", false}, std::pair{"stacks-static", false},
-                                           std::pair{"lock_kinds", false}, std::pair{"lock_kinds-static", false},
+                                           std::pair{"lock_kinds", false},
+                                           std::pair{"lock_kinds-static", false},
                                            std::pair{"wait_kinds", false}, std::pair{"fd_kinds", false},
                                            std::pair{"cxx_kinds", false}, std::pair{"lock_kinds", true}),
                          [](const auto& info) {

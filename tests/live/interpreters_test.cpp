@@ -1,5 +1,5 @@
-// Programs that others wrote: Python, Node, Java. Their threads must be of the right kind, with stacks, and none
-// of them may be said to be held up by anybody.
+// Programs that others wrote: Python, Node, Java. Their threads must be of the right kind, with stacks, and
+// none of them may be said to be held up by anybody.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -14,8 +14,9 @@ using nlohmann::json;
 
 void expect_quiet(const json& threads) {
   for (const json& thread : threads) {
-    EXPECT_TRUE(has_no_holder(thread));
     if (thread.at("wait").is_null()) continue;
+    // A main thread that waits for the end of another does have somebody to wait for.
+    EXPECT_TRUE(thread.at("wait").at("kind") == "join" || has_no_holder(thread));
     EXPECT_FALSE(thread.at("stack").empty()) << thread;
     EXPECT_NE(thread.at("wait").at("kind"), "other") << thread;
   }
@@ -73,7 +74,8 @@ TEST(Interpreters, PythonsThreadsAreOfTheirKinds) {
   if (missing(kPython)) GTEST_SKIP() << "no " << kPython;
   Subprocess python({kPython, "-I", "-c", kPythonProgram}, {.stdout_to_memory = true});
   Daemon daemon;
-  ASSERT_TRUE(await("all have told", [&] { return told_threads(python).size() == 5; })) << python.stderr_text();
+  ASSERT_TRUE(await("all have told", [&] { return told_threads(python).size() == 5; }))
+      << python.stderr_text();
   const json document = settled(daemon, python, 6);
   expect_quiet(document.at("threads"));
   auto tids_of = told_threads(python);
@@ -115,9 +117,9 @@ TEST(Interpreters, JavasThreadsAreOfTheirKinds) {
   // Port 0: any. In the container's own network nobody else listens.
   Subprocess java({kRegistry, "-J-XX:+UseSerialGC", "0"}, {.stdout_to_memory = true});
   Daemon daemon;
-  const std::map<std::string, const char*> kinds = {{"Signal Dispatc", "semaphore"}, {"Finalizer", "condvar"},
-                                                    {"Reference Handl", "condvar"},  {"VM Thread", "condvar"},
-                                                    {"VM Periodic Tas", "condvar"},  {"RMI TCP Accept", "accept|poll"}};
+  const std::map<std::string, const char*> kinds = {
+      {"Signal Dispatc", "semaphore"}, {"Finalizer", "condvar"},       {"Reference Handl", "condvar"},
+      {"VM Thread", "condvar"},        {"VM Periodic Tas", "condvar"}, {"RMI TCP Accept", "accept|poll"}};
   json document;
   ASSERT_TRUE(await("the threads that are asked for all wait", [&] {
     if (!java.alive()) throw std::runtime_error("it ended: " + java.stderr_text());

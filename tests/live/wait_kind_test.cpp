@@ -70,7 +70,8 @@ TEST_P(WaitKind, OfThoseThatHoldIsNoLock) {
   Workload workload(GetParam().name);
   Daemon daemon;
   std::set<pid_t> waiters;
-  for (const json& fact : Workload::of_kind(workload.facts(), "thread")) waiters.insert(fact.at("tid").get<pid_t>());
+  for (const json& fact : Workload::of_kind(workload.facts(), "thread"))
+    waiters.insert(fact.at("tid").get<pid_t>());
   for (const json& thread : daemon.tree(workload.pid()).at("threads"))
     if (!waiters.contains(thread.at("tid"))) {
       EXPECT_TRUE(has_no_holder(thread));

@@ -33,24 +33,24 @@
 #define MAYBE_UNUSED __attribute__((unused))
 #define AN_HOUR 3600
 
-// What is true of a blocked thread. Where something may be told in two ways, they stand as "a|b". What is left
-// out: `holder` 0: it must have none. `timeout_s` 0: the wait is unbounded. Others: not compared.
+// What is true of a blocked thread. Where something may be told in two ways, they stand as "a|b". What is
+// left out: `holder` 0: it must have none. `timeout_s` 0: the wait is unbounded. Others: not compared.
 struct wait {
-  const char* kind;            // words of the API
-  const char* call;            // the system calls that it may be, "poll|ppoll"; "none": outside; NULL: any
-  const volatile void* object; // the lock, say: the futex lies in its `size` bytes
+  const char* kind;             // words of the API
+  const char* call;             // the system calls that it may be, "poll|ppoll"; "none": outside; NULL: any
+  const volatile void* object;  // the lock, say: the futex lies in its `size` bytes
   size_t size;
-  const char* object_text;     // a part of what a descriptor or a process is called
+  const char* object_text;  // a part of what a descriptor or a process is called
   const char* detail;
   pid_t holder, holder_pid;
   const char* holder_state;
   int timeout_s;
-  int fd;                      // never 0 here
-  const char* scope;           // "private" or "shared"
-  const char* frames;          // functions that stand on its stack in this order, the innermost first
-  pid_t peer;                  // a process at the other end
-  const char* state;           // "S" where NULL
-  const char* note;            // what a test has to know besides
+  int fd;              // never 0 here
+  const char* scope;   // "private" or "shared"
+  const char* frames;  // functions that stand on its stack in this order, the innermost first
+  pid_t peer;          // a process at the other end
+  const char* state;   // "S" where NULL
+  const char* note;    // what a test has to know besides
 };
 
 struct case_of {
@@ -87,7 +87,7 @@ struct line {
 };
 
 MAYBE_UNUSED __attribute__((format(printf, 2, 3))) static void add_to(struct line* line, const char* format,
-                                                                       ...) {
+                                                                      ...) {
   va_list args;
   va_start(args, format);
   const int n = vsnprintf(line->text + line->length, sizeof(line->text) - line->length, format, args);
@@ -113,11 +113,12 @@ MAYBE_UNUSED static void tell_word(const char* word) {
 
 MAYBE_UNUSED static void tell(const char* name, pid_t pid, pid_t tid, const struct wait* wait) {
   struct line line = {"", 0};
-  add_to(&line, "{\"fact\": \"thread\", \"case\": \"%s\", \"pid\": %d, \"tid\": %d, \"libc\": \"%s\"", name, pid,
-         tid, LIBC);
+  add_to(&line, "{\"fact\": \"thread\", \"case\": \"%s\", \"pid\": %d, \"tid\": %d, \"libc\": \"%s\"", name,
+         pid, tid, LIBC);
   add_text(&line, "kind", wait->kind);
   add_text(&line, "syscall", wait->call);
-  if (wait->object) add_to(&line, ", \"object\": %lu, \"size\": %zu", (unsigned long)wait->object, wait->size);
+  if (wait->object)
+    add_to(&line, ", \"object\": %lu, \"size\": %zu", (unsigned long)wait->object, wait->size);
   add_text(&line, "object_text", wait->object_text);
   add_text(&line, "detail", wait->detail);
   add_to(&line, ", \"holder_tid\": %d, \"holder_pid\": %d", wait->holder,
@@ -146,7 +147,8 @@ struct call_name {
   long number;
 };
 
-#define CALL(name) {#name, SYS_##name}
+#define CALL(name) \
+  { #name, SYS_##name }
 static const struct call_name call_names[] = {
 #ifdef SYS_poll  // the older ones, which arm64 never had
     CALL(poll),
@@ -156,19 +158,44 @@ static const struct call_name call_names[] = {
     CALL(accept),
     CALL(vfork),
 #endif
-    CALL(futex), CALL(ppoll), CALL(pselect6), CALL(epoll_pwait), CALL(accept4), CALL(read), CALL(write),
-    CALL(recvfrom), CALL(recvmsg), CALL(sendto), CALL(connect), CALL(nanosleep), CALL(clock_nanosleep),
-    CALL(wait4), CALL(waitid), CALL(rt_sigtimedwait), CALL(rt_sigsuspend), CALL(flock), CALL(fcntl),
-    CALL(msgrcv), CALL(semop), CALL(semtimedop), CALL(mq_timedreceive), CALL(clone), CALL(openat),
+    CALL(futex),
+    CALL(ppoll),
+    CALL(pselect6),
+    CALL(epoll_pwait),
+    CALL(accept4),
+    CALL(read),
+    CALL(write),
+    CALL(recvfrom),
+    CALL(recvmsg),
+    CALL(sendto),
+    CALL(connect),
+    CALL(nanosleep),
+    CALL(clock_nanosleep),
+    CALL(wait4),
+    CALL(waitid),
+    CALL(rt_sigtimedwait),
+    CALL(rt_sigsuspend),
+    CALL(flock),
+    CALL(fcntl),
+    CALL(msgrcv),
+    CALL(semop),
+    CALL(semtimedop),
+    CALL(mq_timedreceive),
+    CALL(clone),
+    CALL(openat),
     // By number, the same everywhere: older headers lack them.
-    {"futex_waitv", 449}, {"futex_wait", 455}, {"io_uring_enter", 426}, {"none", -1}};
+    {"futex_waitv", 449},
+    {"futex_wait", 455},
+    {"io_uring_enter", 426},
+    {"none", -1}};
 
 // One of the names in "poll|ppoll" is that of `number`.
 MAYBE_UNUSED static int is_call(const char* names, long number) {
   for (size_t i = 0; i < sizeof(call_names) / sizeof(call_names[0]); ++i) {
     if (call_names[i].number != number) continue;
     const char* found = strstr(names, call_names[i].name);
-    for (const size_t length = strlen(call_names[i].name); found; found = strstr(found + 1, call_names[i].name))
+    for (const size_t length = strlen(call_names[i].name); found;
+         found = strstr(found + 1, call_names[i].name))
       if ((found == names || found[-1] == '|') && (found[length] == 0 || found[length] == '|')) return 1;
   }
   return 0;
@@ -199,7 +226,8 @@ MAYBE_UNUSED static void await_asleep(const char* name, pid_t pid, pid_t tid, co
     if (tries == 60000) {
       char text[512];
       read_proc(pid, tid, "syscall", text, sizeof(text));
-      fprintf(stderr, "%s: thread %d of %d is not asleep in %s: %s\n", name, tid, pid, wait->call ? wait->call : "any call", text);
+      fprintf(stderr, "%s: thread %d of %d is not asleep in %s: %s\n", name, tid, pid,
+              wait->call ? wait->call : "any call", text);
       _exit(9);
     }
     pause_for(500000);
@@ -304,22 +332,22 @@ MAYBE_UNUSED static pid_t child_running(void (*body)(int told)) {
 
 // --- main ------------------------------------------------------------------------------------------
 
-MAYBE_UNUSED static void make_case(const struct case_of* cases, size_t count, const char* name) {
-  for (size_t i = 0; i < count; ++i)
-    if (!name || !strcmp(cases[i].name, name)) {
-      cases[i].make(cases[i].name);
-      if (name) return;
-    }
-  if (name) {
-    fprintf(stderr, "no case %s\n", name);
-    _exit(9);
+// All of them, or those named on the command line, or all but those named after "--but".
+MAYBE_UNUSED static void make_cases(const struct case_of* cases, size_t count, int argc, char** argv) {
+  const int but = argc > 1 && !strcmp(argv[1], "--but");
+  int found = 0;
+  for (size_t i = 0; i < count; ++i) {
+    int named = 0;
+    for (int j = 1; j < argc; ++j) named = named || !strcmp(cases[i].name, argv[j]);
+    found += named;
+    if (argc == 1 || named != but) cases[i].make(cases[i].name);
   }
+  if (found != argc - 1 - but) die("no such case");
 }
 
-// All cases, or those that are named; then ready. Stdin's end is ours.
+// Makes them, then is ready. Stdin's end is ours.
 MAYBE_UNUSED static int run_cases(const struct case_of* cases, size_t count, int argc, char** argv) {
-  if (argc == 1) make_case(cases, count, NULL);
-  for (int i = 1; i < argc; ++i) make_case(cases, count, argv[i]);
+  make_cases(cases, count, argc, argv);
   tell_word("ready");
   char byte;
   while (read(STDIN_FILENO, &byte, 1) > 0)

@@ -15,10 +15,11 @@ struct link {
   const char* via;  // "a|b" where either is right; NULL of the first
 };
 
-static void tell_chain(const char* name, const struct link* links, size_t count, const char* end, int waiters) {
+static void tell_chain(const char* name, const struct link* links, size_t count, const char* end,
+                       int waiters) {
   struct line line = {"", 0};
-  add_to(&line, "{\"fact\": \"chain\", \"case\": \"%s\", \"end\": \"%s\", \"waiters\": %d, \"links\": [", name, end,
-         waiters);
+  add_to(&line, "{\"fact\": \"chain\", \"case\": \"%s\", \"end\": \"%s\", \"waiters\": %d, \"links\": [",
+         name, end, waiters);
   for (size_t i = 0; i < count; ++i) {
     add_to(&line, "%s{\"pid\": %d, \"tid\": %d", i ? ", " : "", links[i].pid, links[i].tid);
     add_text(&line, "via", links[i].via);
@@ -101,7 +102,8 @@ static void make_members(const int* wants, const int* owns, int count, void (*th
 
 static void tell_members(const char* name, int count, const char* end, int waiters) {
   struct link links[16];
-  for (int i = 0; i < count; ++i) links[i] = (struct link){getpid(), members[i].start->tid, i ? "lock" : NULL};
+  for (int i = 0; i < count; ++i)
+    links[i] = (struct link){getpid(), members[i].start->tid, i ? "lock" : NULL};
   tell_chain(name, links, (size_t)count, end, waiters);
 }
 
@@ -392,12 +394,12 @@ static void child_to_pipe(const char* name) {
   tell_chain(name, links, 3, "waits", 2);
 }
 
-// Nobody holds what it waits for.
+// Nobody holds what it waits for: it is the root itself, and nobody waits for that.
 static void alone(const char* name) {
   const pid_t tid = start_thread(rest, NULL)->tid;
   await_resting(getpid(), tid);
   const struct link links[] = {{getpid(), tid, NULL}};
-  tell_chain(name, links, 1, "waits", 1);
+  tell_chain(name, links, 1, "waits", 0);
 }
 
 static const struct case_of cases[] = {

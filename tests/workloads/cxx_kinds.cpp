@@ -134,8 +134,7 @@ NOINLINE void wait_in_future(void*) {
 }
 
 void future_case(const char* name) {
-  block(name, wait_in_future, nullptr,
-        quiet_wait("condvar|futex", "kinds::wait_in_future thread_of_case"));
+  block(name, wait_in_future, nullptr, quiet_wait("condvar|futex", "kinds::wait_in_future thread_of_case"));
 }
 
 NOINLINE void wait_in_latch(void*) {

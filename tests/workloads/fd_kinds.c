@@ -1,5 +1,5 @@
-// fd_kinds [CASE...]: threads that wait in a file descriptor, and for file locks. Told are the descriptor, what
-// it is, and the process at its other end where there is one: mostly this one.
+// fd_kinds [CASE...]: threads that wait in a file descriptor, and for file locks. Told are the descriptor,
+// what it is, and the process at its other end where there is one: mostly this one.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -19,13 +19,13 @@
 #define HERE(function) #function " thread_of_case"
 
 // The functions that block are given the address of a descriptor.
-#define BODY(function, ...)                   \
+#define BODY(function, ...)                    \
   NOINLINE static void function(void* given) { \
     const int fd = *(int*)given;               \
     char byte = 'x';                           \
     (void)fd;                                  \
     (void)byte;                                \
-    __VA_ARGS__;                                \
+    __VA_ARGS__;                               \
     came_back(#function);                      \
   }
 
@@ -79,9 +79,10 @@ static const char* link_of(int fd) {
 }
 
 static void read_of(const char* name, int fd, const char* object, pid_t peer) {
-  block_in(name, wait_in_read, fd,
-           (struct wait){
-               .kind = "read", .call = "read", .object_text = object, .peer = peer, .frames = HERE(wait_in_read)});
+  block_in(
+      name, wait_in_read, fd,
+      (struct wait){
+          .kind = "read", .call = "read", .object_text = object, .peer = peer, .frames = HERE(wait_in_read)});
 }
 
 static void read_pipe(const char* name) {
@@ -123,7 +124,13 @@ static void read_timerfd(const char* name) {
   const int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
   const struct itimerspec later = {{0, 0}, {AN_HOUR, 0}};
   timerfd_settime(fd, 0, &later, NULL);
-  read_of(name, fd, "timerfd", 0);
+  // It goes off then, and that ends the wait.
+  block_in(name, wait_in_read, fd,
+           (struct wait){.kind = "read",
+                         .call = "read",
+                         .object_text = "timerfd",
+                         .timeout_s = AN_HOUR,
+                         .frames = HERE(wait_in_read)});
 }
 
 static void read_inotify(const char* name) {
@@ -253,7 +260,8 @@ static void connect_unix(const char* name) {
 
 // --- one of several --------------------------------------------------------------------------------
 
-static void poll_by(const char* name, void (*body)(void*), const char* calls, int timeout_s, const char* frames) {
+static void poll_by(const char* name, void (*body)(void*), const char* calls, int timeout_s,
+                    const char* frames) {
   block(name, body, keep(pipe_end(0)),
         (struct wait){.kind = "poll", .call = calls, .timeout_s = timeout_s, .frames = frames});
 }
@@ -316,7 +324,9 @@ static void hold_file_lock(int told) {
   rest_for_good();
 }
 
-// Held by a child. A process holds it, not a thread. An open file description has no owner at all.
+// Held by a child: by a process, not by a thread. Of an open file description's lock the kernel tells no
+// owner
+// (/proc/locks: -1), so that may be unknown.
 static void file_lock(const char* name, void (*lock)(int), void (*body)(void*), const char* call, int named,
                       const char* frames) {
   snprintf(locked_path, sizeof(locked_path), "/tmp/loiter-test-lock-%d", getpid());
@@ -328,11 +338,11 @@ static void file_lock(const char* name, void (*lock)(int), void (*body)(void*), 
            (struct wait){.kind = "file_lock",
                          .call = call,
                          .object_text = "loiter-test-lock",
-                         .holder = named ? child : 0,
+                         .holder = child,
                          .holder_pid = child,
-                         .holder_state = named ? "alive" : "none|unknown",
+                         .holder_state = named ? "alive" : NULL,
                          .frames = frames,
-                         .note = named ? "a process" : NULL});
+                         .note = "a process"});
 }
 
 static void lock_flock(const char* name) {

@@ -1,5 +1,5 @@
-// lock_kinds [CASE...]: threads that wait for locks of every kind that libc has, and who holds each. A thread's
-// frames are the functions here, so the stack can be held to them.
+// lock_kinds [CASE...]: threads that wait for locks of every kind that libc has, and who holds each. A
+// thread's frames are the functions here, so the stack can be held to them.
 #include <sys/mman.h>
 #include <sys/wait.h>
 

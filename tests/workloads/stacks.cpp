@@ -1,9 +1,9 @@
 // stacks [CASE...]: threads whose stacks are known function by function: inlined ones, templates, signal
 // handlers, deep recursion, code that only a perf map names, a library that is gone from disk.
 //
-// Told of each: the frames of this program, innermost first, of which some are inlined, and for those that say
-// it the line that the frame stands in. In "name@line!" the "!" means inlined; in a name only a part is told
-// where the whole depends on the compiler.
+// Told of each: the frames of this program, innermost first, of which some are inlined, and for those that
+// say it the line that the frame stands in. In "name@line!" the "!" means inlined; in a name only a part is
+// told where the whole depends on the compiler.
 #include <sys/mman.h>
 
 #include <atomic>
@@ -22,9 +22,10 @@ namespace {
 
 void tell_stack(const char* name, pid_t tid, const std::string& frames, const char* note = "") {
   line text = {"", 0};
-  add_to(&text,
-         R"({"fact": "stack", "case": "%s", "pid": %d, "tid": %d, "frames": "%s", "file": "tests/workloads/stacks.cpp", "note": "%s"})",
-         name, getpid(), tid, frames.c_str(), note);
+  add_to(
+      &text,
+      R"({"fact": "stack", "case": "%s", "pid": %d, "tid": %d, "frames": "%s", "file": "tests/workloads/stacks.cpp", "note": "%s"})",
+      name, getpid(), tid, frames.c_str(), note);
   tell_line(&text);
 }
 
@@ -360,8 +361,7 @@ const case_of cases[] = {
 
 int main(int argc, char** argv) {
   // run_cases(), and the map removed.
-  if (argc == 1) make_case(cases, sizeof(cases) / sizeof(cases[0]), nullptr);
-  for (int i = 1; i < argc; ++i) make_case(cases, sizeof(cases) / sizeof(cases[0]), argv[i]);
+  make_cases(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
   tell_word("ready");
   char byte;
   while (read(STDIN_FILENO, &byte, 1) > 0)

@@ -28,9 +28,9 @@ static const struct timespec an_hour = {AN_HOUR, 0};
 // --- of pthread and semaphores ---------------------------------------------------------------------
 
 #define HERE(function) #function " thread_of_case"
-#define SYNC(name_of_kind, thing, ...)                                                                \
-  (struct wait) {                                                                                     \
-    .kind = name_of_kind, .call = "futex", .object = thing, .size = sizeof(*(thing)), __VA_ARGS__     \
+#define SYNC(name_of_kind, thing, ...)                                                            \
+  (struct wait) {                                                                                 \
+    .kind = name_of_kind, .call = "futex", .object = thing, .size = sizeof(*(thing)), __VA_ARGS__ \
   }
 
 static pthread_mutex_t of_condition = PTHREAD_MUTEX_INITIALIZER;
@@ -263,8 +263,10 @@ static void futex_waitv(const char* name) {
     return;
   }
   block(name, wait_in_waitv, waiters,
-        (struct wait){
-            .kind = "futex", .call = "futex_waitv", .holder_state = "none|unknown", .frames = HERE(wait_in_waitv)});
+        (struct wait){.kind = "futex",
+                      .call = "futex_waitv",
+                      .holder_state = "none|unknown",
+                      .frames = HERE(wait_in_waitv)});
 }
 
 static void futex_wait(const char* name) {
@@ -291,9 +293,9 @@ static void futex_wait(const char* name) {
     call;                                      \
     came_back(#function);                      \
   }
-#define PLAIN(case_, function, kind_, calls, ...)                                        \
-  static void case_(const char* name) {                                                  \
-    block(name, function, NULL,                                                          \
+#define PLAIN(case_, function, kind_, calls, ...)                                                \
+  static void case_(const char* name) {                                                          \
+    block(name, function, NULL,                                                                  \
           (struct wait){.kind = kind_, .call = calls, .frames = HERE(function), ##__VA_ARGS__}); \
   }
 
@@ -348,6 +350,7 @@ static void wait_for(const char* name, pid_t pid, void (*body)(void*), const cha
                       .object_text = pid ? NULL : text,
                       .holder = pid ? 0 : child,
                       .holder_pid = child,
+                      .holder_state = pid ? "none|unknown" : NULL,
                       .frames = frames,
                       .note = pid ? "any child" : "a process"});
 }
@@ -451,7 +454,8 @@ static void io_uring(const char* name) {
     return;
   }
   block(name, wait_in_io_uring, &ring,
-        (struct wait){.kind = "io_uring", .call = "io_uring_enter", .fd = ring, .frames = HERE(wait_in_io_uring)});
+        (struct wait){
+            .kind = "io_uring", .call = "io_uring_enter", .fd = ring, .frames = HERE(wait_in_io_uring)});
 }
 
 NOINLINE static void wait_in_page_fault(void* page) {
@@ -470,8 +474,9 @@ static void page_fault(const char* name) {
   struct uffdio_register range = {.range = {(uint64_t)(uintptr_t)page, 4096},
                                   .mode = UFFDIO_REGISTER_MODE_MISSING};
   if (ioctl(file, UFFDIO_REGISTER, &range)) die("UFFDIO_REGISTER");
-  block(name, wait_in_page_fault, page,
-        (struct wait){.kind = "page_fault", .call = "none", .state = "SD", .frames = HERE(wait_in_page_fault)});
+  block(
+      name, wait_in_page_fault, page,
+      (struct wait){.kind = "page_fault", .call = "none", .state = "SD", .frames = HERE(wait_in_page_fault)});
 }
 
 static const struct case_of cases[] = {
