@@ -16,12 +16,18 @@ std::optional<HostProcess> SnapshotLookup::process(uint32_t pid) const {
   return host_process(*process);
 }
 
-std::vector<HostProcess> SnapshotLookup::children(uint32_t pid) const {
-  std::vector<HostProcess> children;
+std::vector<HostProcess> SnapshotLookup::processes() const {
+  std::vector<HostProcess> processes;
   std::shared_ptr<const Picture> picture = board_.latest();
-  if (!picture) return children;
+  if (!picture) return processes;
   for (const ProcessView& process : picture->snapshot->processes)
-    if (process.parent_pid == pid) children.push_back(host_process(process));
+    if (!process.kernel) processes.push_back(host_process(process));
+  return processes;
+}
+
+std::vector<HostProcess> SnapshotLookup::children(uint32_t pid) const {
+  std::vector<HostProcess> children = processes();
+  std::erase_if(children, [&](const HostProcess& process) { return process.parent_pid != pid; });
   return children;
 }
 

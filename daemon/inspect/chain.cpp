@@ -193,17 +193,41 @@ Chain ChainFinder::follow(Node node, int depth) {
   }
 }
 
+// The same for all chains that end there: of a cycle its least member.
+ChainFinder::Node ChainFinder::root_of(const Chain& chain) {
+  const ChainLink& root = chain.links[chain.root];
+  Node node{root.pid, root.tid};
+  if (chain.end == ChainEnd::cycle)
+    for (size_t i = chain.root; i < chain.links.size(); ++i)
+      node = std::min(node, Node{chain.links[i].pid, chain.links[i].tid});
+  return node;
+}
+
+// In all processes that have been looked into by now: a root in one may keep threads of another waiting.
+std::map<ChainFinder::Node, size_t> ChainFinder::count_waiters() {
+  std::map<Node, size_t> waiters;
+  const std::map<uint32_t, InspectionPtr> looked_at = inspections_;
+  for (const auto& [pid, inspection] : looked_at) {
+    if (!inspection) continue;
+    for (const InspectedThread& thread : inspection->threads) {
+      if (!thread.blocked) continue;
+      Chain chain = follow({pid, thread.record.id.tid}, 0);
+      if (!stands_alone(chain)) ++waiters[root_of(chain)];
+    }
+  }
+  return waiters;
+}
+
+// It waits for nobody, and is nobody's waiter.
+bool ChainFinder::stands_alone(const Chain& chain) {
+  return chain.links.size() == 1 && chain.end != ChainEnd::cycle && chain.end != ChainEnd::holder_ended &&
+         chain.end != ChainEnd::inherited;
+}
+
 Chain ChainFinder::from(uint32_t pid, uint32_t tid) {
   Chain chain = follow({pid, tid}, 0);
-  const ChainLink root = chain.links[chain.root];
-  for (const Chain& other : roots(pid)) {
-    const ChainLink& its = other.links[other.root];
-    bool same = its.pid == root.pid && its.tid == root.tid;
-    if (chain.end == ChainEnd::cycle && other.end == ChainEnd::cycle)
-      for (size_t i = other.root; i < other.links.size(); ++i)
-        same = same || (other.links[i].pid == root.pid && other.links[i].tid == root.tid);
-    if (same) chain.waiters = other.waiters;
-  }
+  std::map<Node, size_t> waiters = count_waiters();
+  if (auto found = waiters.find(root_of(chain)); found != waiters.end()) chain.waiters = found->second;
   return chain;
 }
 
@@ -214,19 +238,16 @@ std::vector<Chain> ChainFinder::roots(uint32_t pid) {
   for (const InspectedThread& thread : inspection->threads) {
     if (!thread.blocked) continue;
     Chain chain = follow({pid, thread.record.id.tid}, 0);
-    bool alone = chain.links.size() == 1 && chain.end != ChainEnd::cycle;
-    if (alone && chain.end != ChainEnd::holder_ended && chain.end != ChainEnd::inherited) continue;
-    Node root{chain.links[chain.root].pid, chain.links[chain.root].tid};
-    if (chain.end == ChainEnd::cycle)
-      for (size_t i = chain.root; i < chain.links.size(); ++i)
-        root = std::min(root, Node{chain.links[i].pid, chain.links[i].tid});
-    Chain& kept = by_root[root];
-    size_t waiters = kept.waiters + 1;
+    if (stands_alone(chain)) continue;
+    Chain& kept = by_root[root_of(chain)];
     if (kept.links.empty() || chain.links.size() > kept.links.size()) kept = std::move(chain);
-    kept.waiters = waiters;
   }
+  std::map<Node, size_t> waiters = count_waiters();
   std::vector<Chain> chains;
-  for (auto& [root, chain] : by_root) chains.push_back(std::move(chain));
+  for (auto& [root, chain] : by_root) {
+    chain.waiters = waiters[root];
+    chains.push_back(std::move(chain));
+  }
   std::stable_sort(chains.begin(), chains.end(),
                    [](const Chain& a, const Chain& b) { return a.waiters > b.waiters; });
   return chains;

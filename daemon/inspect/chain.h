@@ -75,6 +75,9 @@ class ChainFinder {
   Step to_peer(const Node& node, const Wait& wait);
   Step to_one_of(uint32_t pid, const Inspection& inspection, const char* via, int depth);
   Chain follow(Node node, int depth);
+  static Node root_of(const Chain& chain);
+  static bool stands_alone(const Chain& chain);
+  std::map<Node, size_t> count_waiters();
 
   Inspect inspect_;
   std::map<uint32_t, InspectionPtr> inspections_;

@@ -217,9 +217,10 @@ std::string describe_file(const OpenFile& record) {
       return describe_socket(record.socket, record.file.inode);
     case LOITER_FILE_ANONYMOUS: {
       const size_t length = strnlen(record.file.name, sizeof(record.file.name));
-      // pidfs has names of another sort (since 6.9)
-      if (length == 0 || record.file.name[0] != '[') return "pidfd";
-      return anonymous_text({record.file.name, length});
+      const std::string_view name(record.file.name, length);
+      // pidfs numbers its inodes and has no names (since 6.9); inotify's has no brackets.
+      if (name.find_first_not_of("0123456789") == name.npos) return "pidfd";
+      return anonymous_text(name);
     }
     default:
       return {};

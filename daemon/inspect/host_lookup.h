@@ -20,6 +20,7 @@ class HostLookup {
   virtual ~HostLookup() = default;
   virtual std::optional<HostProcess> process(uint32_t pid) const = 0;
   virtual std::vector<HostProcess> children(uint32_t pid) const = 0;
+  virtual std::vector<HostProcess> processes() const = 0;
   // The process that has a thread with that tid.
   virtual std::optional<uint32_t> process_of_thread(uint32_t tid) const = 0;
 };

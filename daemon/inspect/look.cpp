@@ -45,8 +45,8 @@ Looker::Looker(const HostLookup& host, SharedMemory memory, std::unique_ptr<Task
       parser_(memory_),
       modules_(opener_, parser_),
       stacks_(memory_, opener_, parser_, modules_),
-      waits_(memory_, opener_, host_),
-      reader_(std::move(reader)) {}
+      reader_(std::move(reader)),
+      waits_(memory_, opener_, *reader_, host_) {}
 
 bool Looker::read_threads(const LookWish& wish, Inspection& inspection) {
   if (Status read = reader_->read(wish.pid, census_); !read) {

@@ -57,8 +57,8 @@ class Looker {
   Parser parser_;
   Modules modules_;
   StackTaker stacks_;
-  WaitFinder waits_;
   std::unique_ptr<TaskReader> reader_;
+  WaitFinder waits_;
   Census census_;
   // Processes that made the opener hang, by pid and start, until when they are left alone.
   std::map<std::pair<uint32_t, uint64_t>, uint64_t> hung_until_;

@@ -72,16 +72,43 @@ Result<UnwindReply> StackTaker::take_batch(const StackWish& wish, const std::vec
     auto size = static_cast<uint32_t>(slice.end - slice.start);
     pieces.push_back({slice.start, size, 0, place});
     place += (size + 15) & ~15ULL;
+    auto other_size = static_cast<uint32_t>(slice.other_end - slice.other_start);
+    pieces.push_back({slice.other_start, other_size, 0, place});
+    place += (other_size + 15) & ~15ULL;
   }
   if (Status read = opener_.read_memory(wish.pid, pieces); !read) return read.error();
   std::vector<SharedJob> jobs;
   for (size_t i = 0; i < batch.size(); ++i) {
-    bool whole = batch[i].end == batch[i].limit || pieces[i].got < pieces[i].size;
-    jobs.push_back({*regs[batch[i].index], pieces[i].address, pieces[i].place, pieces[i].got, whole});
+    const MemoryPiece& main = pieces[2 * i];
+    const MemoryPiece& other = pieces[2 * i + 1];
+    bool whole = batch[i].end == batch[i].limit || main.got < main.size;
+    jobs.push_back({*regs[batch[i].index], main.address, main.place, main.got, whole, other.address,
+                    other.place, other.got});
   }
   auto reply = unwind(wish, mappings, jobs);
   memory_.wipe(place);
   return reply;
+}
+
+bool StackTaker::grow(Slice& slice, const Stack& stack, const std::vector<Mapping>& mappings) {
+  uint64_t size = slice.end - slice.start;
+  if (stack.cut == Cut::needs_memory && slice.end < slice.limit && size < kMaxBytes) {
+    uint64_t wanted = std::max(size * kGrowth, stack.wanted_end - slice.start);
+    slice.end = std::min(slice.start + std::min(wanted, kMaxBytes), slice.limit);
+    return true;
+  }
+  const Mapping* other = find_mapping(mappings, stack.wanted_start);
+  if (stack.cut != Cut::no_memory || !other || !other->readable) return false;
+  if (slice.other_start == 0) {
+    slice.other_start = stack.wanted_start;
+    slice.other_end = std::min(slice.other_start + kFirstBytes * kGrowth, other->end);
+    return true;
+  }
+  // Once more where the second one is deep.
+  uint64_t end = std::min(slice.other_start + kMaxBytes, other->end);
+  bool deeper = stack.wanted_start >= slice.other_start && stack.wanted_start < end && slice.other_end < end;
+  if (deeper) slice.other_end = end;
+  return deeper;
 }
 
 Result<UnwindReply> StackTaker::take(const StackWish& wish, const std::vector<Mapping>& mappings,
@@ -93,7 +120,7 @@ Result<UnwindReply> StackTaker::take(const StackWish& wish, const std::vector<Ma
     std::vector<Slice> batch, later;
     uint64_t bytes = 0;
     for (Slice& slice : todo) {
-      uint64_t size = slice.end - slice.start + kPage;
+      uint64_t size = slice.end - slice.start + (slice.other_end - slice.other_start) + kPage;
       if (bytes + size <= kBatchBytes) {
         bytes += size;
         batch.push_back(slice);
@@ -106,14 +133,8 @@ Result<UnwindReply> StackTaker::take(const StackWish& wish, const std::vector<Ma
     std::vector<size_t> indices;
     for (size_t i = 0; i < batch.size(); ++i) {
       indices.push_back(batch[i].index);
-      uint64_t size = batch[i].end - batch[i].start;
-      if (!wish.whole || reply->stacks[i].cut != Cut::needs_memory || batch[i].end >= batch[i].limit ||
-          size >= kMaxBytes)
-        continue;
       Slice more = batch[i];
-      uint64_t wanted = std::max(size * kGrowth, reply->stacks[i].wanted_end - more.start);
-      more.end = std::min(more.start + std::min(wanted, kMaxBytes), more.limit);
-      later.push_back(more);
+      if (wish.whole && grow(more, reply->stacks[i], mappings)) later.push_back(more);
     }
     merge(all, std::move(*reply), indices);
     todo = std::move(later);

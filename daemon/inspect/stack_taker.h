@@ -36,9 +36,13 @@ class StackTaker {
   struct Slice {
     size_t index = 0;  // of regs
     uint64_t start = 0;
-    uint64_t end = 0;    // wanted
-    uint64_t limit = 0;  // of its mapping
+    uint64_t end = 0;          // wanted
+    uint64_t limit = 0;        // of its mapping
+    uint64_t other_start = 0;  // of a second stack; 0: none
+    uint64_t other_end = 0;
   };
+  // What is to be read next for a stack that was cut; false: there is no more to be had.
+  static bool grow(Slice& slice, const Stack& stack, const std::vector<Mapping>& mappings);
   std::vector<Slice> first_slices(const StackWish& wish, const std::vector<Mapping>& mappings,
                                   std::span<const loiter_regs* const> regs) const;
   Result<UnwindReply> take_batch(const StackWish& wish, const std::vector<Mapping>& mappings,

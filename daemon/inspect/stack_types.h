@@ -32,6 +32,9 @@ struct StackJob {
   uint64_t memory_start = 0;  // address of memory[0]; at or below regs->sp
   std::span<const std::byte> memory;
   bool whole = false;  // the memory reaches the end of its mapping: there is no more to be had
+  // Of a second stack, which an earlier reply wanted: that below a signal handler with a stack of its own.
+  uint64_t other_start = 0;
+  std::span<const std::byte> other = {};
 };
 
 struct UnwindRequest {
@@ -74,7 +77,8 @@ struct CodePlace {
 struct Stack {
   std::vector<uint32_t> places;  // indices into UnwindReply::places, innermost first
   Cut cut = Cut::none;
-  uint64_t wanted_end = 0;  // with needs_memory: memory up to here would do for the next frame
+  uint64_t wanted_end = 0;    // with needs_memory: memory up to here would do for the next frame
+  uint64_t wanted_start = 0;  // with no_memory: where the next frame lies; 0: not known
 };
 
 struct UnwindReply {

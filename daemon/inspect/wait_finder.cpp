@@ -186,25 +186,51 @@ void WaitFinder::examine(Inspection& inspection, const std::vector<Mapping>& map
   }
 }
 
+// The threads of the host that bear that number in the pid namespace of the process: one, if any.
+std::vector<WaitFinder::Owner> WaitFinder::owners_by_ns_tid(const Inspection& inspection, uint32_t ns_tid) {
+  const InspectedThread* leader = inspection.find(inspection.pid);
+  if (leader && leader->ns_tid == inspection.pid) {
+    std::optional<uint32_t> pid = host_.process_of_thread(ns_tid);
+    if (!pid) return {};
+    return {{*pid, ns_tid}};
+  }
+  auto space = [&](uint32_t pid) { return opener_.read_link("/proc/" + std::to_string(pid) + "/ns/pid"); };
+  auto own = space(inspection.pid);
+  std::vector<Owner> owners;
+  if (!own) return owners;
+  for (const HostProcess& process : host_.processes()) {
+    auto theirs = space(process.pid);
+    if (!theirs || *theirs != *own) continue;
+    auto details = tasks_.details(process.pid, LOITER_KERNEL_STACKS_NONE);
+    if (!details) continue;
+    for (const TaskDetail& detail : *details)
+      if (detail.ns_tid == ns_tid) owners.push_back({process.pid, detail.tid});
+  }
+  return owners;
+}
+
+bool WaitFinder::maps_same_file(uint32_t pid, const Mapping& mapping) {
+  auto maps = opener_.read_file("/proc/" + std::to_string(pid) + "/maps", kMaxMapsBytes);
+  if (!maps) return false;
+  std::vector<Mapping> theirs = parse_maps(*maps);
+  return std::any_of(theirs.begin(), theirs.end(), [&](const Mapping& other) {
+    return other.inode == mapping.inode && other.device_major == mapping.device_major &&
+           other.device_minor == mapping.device_minor;
+  });
+}
+
 // A lock shared between processes, whose owner is not of this one: believed where a thread bears that number,
-// and its process has the same file mapped. In pid namespaces the numbers differ: it stays unknown then.
+// and its process has the same file mapped.
 void WaitFinder::look_for_foreign_owner(Wait& wait, const FutexObject& object, const Inspection& inspection,
                                         const Mapping* mapping) {
-  const InspectedThread* leader = inspection.find(inspection.pid);
-  if (!mapping || mapping->inode == 0 || !leader || leader->ns_tid != inspection.pid) return;
-  std::optional<uint32_t> pid = host_.process_of_thread(object.owner_ns_tid);
-  if (!pid) {
+  if (!mapping || mapping->inode == 0) return;
+  std::vector<Owner> owners = owners_by_ns_tid(inspection, object.owner_ns_tid);
+  if (owners.empty()) {
     wait.holder = {HolderState::ended, object.owner_ns_tid, 0};
     return;
   }
-  auto maps = opener_.read_file("/proc/" + std::to_string(*pid) + "/maps", kMaxMapsBytes);
-  if (!maps) return;
-  for (const Mapping& theirs : parse_maps(*maps))
-    if (theirs.inode == mapping->inode && theirs.device_major == mapping->device_major &&
-        theirs.device_minor == mapping->device_minor) {
-      wait.holder = {HolderState::alive, object.owner_ns_tid, *pid};
-      return;
-    }
+  if (owners.size() == 1 && maps_same_file(owners.front().pid, *mapping))
+    wait.holder = {HolderState::alive, owners.front().tid, owners.front().pid};
 }
 
 void WaitFinder::find(Inspection& inspection, const std::vector<Mapping>& mappings) {

@@ -19,13 +19,14 @@
 #include "daemon/inspect/opener.h"
 #include "daemon/sensors/file_reader.h"
 #include "daemon/sensors/file_table.h"
+#include "daemon/sensors/task_reader.h"
 
 namespace loiter {
 
 class WaitFinder {
  public:
-  WaitFinder(const SharedMemory& memory, Opener& opener, const HostLookup& host)
-      : memory_(memory), opener_(opener), host_(host) {}
+  WaitFinder(const SharedMemory& memory, Opener& opener, TaskReader& tasks, const HostLookup& host)
+      : memory_(memory), opener_(opener), tasks_(tasks), host_(host) {}
 
   // True where the functions on its stack are needed to tell what a thread waits for.
   bool wants_stack(const InspectedThread& thread) const;
@@ -46,6 +47,12 @@ class WaitFinder {
                const std::vector<Futex>& futexes);
   void look_for_foreign_owner(Wait& wait, const FutexObject& object, const Inspection& inspection,
                               const Mapping* mapping);
+  struct Owner {
+    uint32_t pid = 0;
+    uint32_t tid = 0;
+  };
+  std::vector<Owner> owners_by_ns_tid(const Inspection& inspection, uint32_t ns_tid);
+  bool maps_same_file(uint32_t pid, const Mapping& mapping);
   void find_descriptors(Inspection& inspection);
   void find_descriptor(const Inspection& inspection, const InspectedThread& thread, const WaitCall& call,
                        Wait& wait);
@@ -56,6 +63,7 @@ class WaitFinder {
 
   const SharedMemory& memory_;
   Opener& opener_;
+  TaskReader& tasks_;
   const HostLookup& host_;
   std::unique_ptr<FileReader> files_;  // made when first needed
   bool files_refused_ = false;

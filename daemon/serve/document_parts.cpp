@@ -110,12 +110,15 @@ Json wait_json(const Snapshot& snapshot, const Inspection& inspection, const Ins
   std::optional<uint64_t> length = wait.timeout_ns, left = wait.timeout_left_ns;
   if (length && !left && blocked_ns) left = *length - std::min(*length, *blocked_ns);
   if (left && !length && blocked_ns) length = *left + *blocked_ns;
+  // Of a process as a whole, by its leader's number.
+  bool whole = wait.holder.state == HolderState::alive && wait.holder.tid == 0;
+  uint32_t holder_tid = whole ? wait.holder.pid : wait.holder.tid;
   bool in_syscall = (record.marks & LOITER_MARK_REGS) && record.regs.syscall >= 0;
   return {{"kind", to_string(wait.kind)},
           {"syscall", in_syscall ? Json(syscall_name(record.regs.syscall, record.marks & LOITER_MARK_COMPAT))
                                  : Json(nullptr)},
           {"object", text_or_null(wait.object)},
-          {"holder_tid", number_or_null(wait.holder.tid ? wait.holder.tid : wait.holder.pid)},
+          {"holder_tid", number_or_null(holder_tid)},
           {"holder_pid", number_or_null(wait.holder.pid)},
           {"holder_name", holder_name(snapshot, inspection, wait.holder)},
           {"holder_state", holder_state(wait.holder.state)},

@@ -107,12 +107,13 @@ TEST(Chains, AllInACircleAreInOne) {
   for (const json& link : fact.at("links")) members.insert(link.at("tid").get<pid_t>());
   Daemon daemon;
   size_t cycles = 0;
-  for (const json& chain : daemon.chains(workload.pid()).at("chains")) {
+  const json document = daemon.chains(workload.pid());
+  for (const json& chain : document.at("chains")) {
     if (!chain.at("cycle").get<bool>()) continue;
     ++cycles;
     EXPECT_EQ(tids(chain.at("links")), members) << chain;
   }
-  EXPECT_EQ(cycles, 1u);
+  EXPECT_EQ(cycles, 1u) << document;
 }
 
 // Healthy waits of every kind: no cycle, nobody's end, nothing inherited.

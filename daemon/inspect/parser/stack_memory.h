@@ -1,4 +1,5 @@
-// What is known of a thread's stack: the bytes from its stack pointer upwards, as far as they were read.
+// What is known of a thread's stack: the bytes from its stack pointer upwards, as far as they were read; and
+// of another one, where a signal was taken on an alternate stack.
 //
 // A view; used by the unwinder's thread.
 #pragma once
@@ -14,6 +15,8 @@ struct StackMemory {
   uint64_t start = 0;
   std::span<const std::byte> bytes;
   bool whole = false;  // nothing is mapped behind it
+  uint64_t other_start = 0;
+  std::span<const std::byte> other = {};
 
   enum class Read : uint8_t {
     done,
@@ -23,6 +26,12 @@ struct StackMemory {
 
   // `size` is 1 to 8; smaller ones are extended with zeros.
   Read read(uint64_t address, size_t size, uint64_t& value) const {
+    if (address >= other_start && address - other_start <= other.size() &&
+        other.size() - (address - other_start) >= size) {
+      value = 0;
+      std::memcpy(&value, other.data() + (address - other_start), size);
+      return Read::done;
+    }
     if (address < start) return Read::outside;
     const uint64_t at = address - start;
     if (at <= bytes.size() && bytes.size() - at >= size) {

@@ -68,7 +68,7 @@ bool StackWalk::leave_leaf(const Spot& spot, const StackMemory& memory, Register
 
 Stack StackWalk::walk(const StackJob& job) {
   const Architecture& architecture = store_.architecture();
-  const StackMemory memory{job.memory_start, job.memory, job.whole};
+  const StackMemory memory{job.memory_start, job.memory, job.whole, job.other_start, job.other};
   Registers registers = architecture.load(*job.regs);
   Stack stack;
   bool interrupted = true;
@@ -94,6 +94,9 @@ Stack StackWalk::walk(const StackJob& job) {
     if (result.cut != Cut::none) {
       stack.cut = result.cut;
       stack.wanted_end = result.wanted_end;
+      // Behind a signal handler: the interrupted thread may have had another stack.
+      if (result.cut == Cut::no_memory && registers.known(architecture.stack_pointer))
+        stack.wanted_start = registers.get(architecture.stack_pointer);
       break;
     }
     interrupted = spot.rule->signal_frame;

@@ -25,7 +25,7 @@ enum FactsField : uint32_t {
 enum ReplyField : uint32_t { kPlace = 1, kStack };
 enum PlaceField : uint32_t { kPc = 1, kModule, kOffset, kExportName, kLine };
 enum LineField : uint32_t { kSymbol = 1, kFile, kNumber, kInlined };
-enum StackField : uint32_t { kPlaces = 1, kCut, kWantedEnd };
+enum StackField : uint32_t { kPlaces = 1, kCut, kWantedEnd, kWantedStart };
 
 template <typename T>
 void append(std::vector<std::byte>& to, const T* items, size_t count) {
@@ -122,6 +122,9 @@ Stack decode_stack(protozero::pbf_reader reader) {
       case kWantedEnd:
         stack.wanted_end = reader.get_fixed64();
         break;
+      case kWantedStart:
+        stack.wanted_start = reader.get_fixed64();
+        break;
       default:
         reader.skip();
     }
@@ -171,10 +174,13 @@ bool decode_unwind_request(const std::vector<std::byte>& message, std::span<cons
   request.jobs.clear();
   for (const SharedJob& job : jobs) {
     if (job.place > memory.size() || job.size > memory.size() - job.place) return false;
+    if (job.other_place > memory.size() || job.other_size > memory.size() - job.other_place) return false;
     request.jobs.push_back({.regs = &job.regs,
                             .memory_start = job.memory_start,
                             .memory = memory.subspan(job.place, job.size),
-                            .whole = job.whole != 0});
+                            .whole = job.whole != 0,
+                            .other_start = job.other_start,
+                            .other = memory.subspan(job.other_place, job.other_size)});
   }
   return true;
 }
@@ -249,6 +255,7 @@ std::string encode_reply(const UnwindReply& reply) {
     to.add_packed_uint32(kPlaces, stack.places.begin(), stack.places.end());
     to.add_uint32(kCut, static_cast<uint32_t>(stack.cut));
     to.add_fixed64(kWantedEnd, stack.wanted_end);
+    to.add_fixed64(kWantedStart, stack.wanted_start);
   }
   return message;
 }

@@ -40,6 +40,9 @@ struct SharedJob {
   uint64_t place = 0;
   uint32_t size = 0;
   uint32_t whole = 0;
+  uint64_t other_start = 0;
+  uint64_t other_place = 0;
+  uint64_t other_size = 0;
 };
 
 std::vector<std::byte> encode_module_request(ParserOp op, ModuleKey key);
