@@ -107,7 +107,8 @@ TEST(Chains, AllInACircleAreInOne) {
   for (const json& link : fact.at("links")) members.insert(link.at("tid").get<pid_t>());
   Daemon daemon;
   size_t cycles = 0;
-  for (const json& chain : daemon.chains(workload.pid()).at("chains")) {
+  const json document = daemon.chains(workload.pid());
+  for (const json& chain : document.at("chains")) {
     if (!chain.at("cycle").get<bool>()) continue;
     ++cycles;
     EXPECT_EQ(tids(chain.at("links")), members) << chain;
