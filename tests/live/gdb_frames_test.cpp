@@ -200,6 +200,7 @@ TEST_P(GdbFrames, AreTheFramesShown) {
     workload.emplace(Workload::InContainer{}, name, args);
   else
     workload.emplace(name, args);
+  const PerfMapRemover remover(workload->pid());
   Daemon daemon;
   const json document = daemon.stacks(workload->pid(), 0, "&lines=1");
   std::string output;
