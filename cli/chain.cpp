@@ -17,7 +17,7 @@ Result<int> run_chain(Client& client, const Options& options, Output& out) {
   }
   Result<Chains> chains = parse_chains(*document);
   if (!chains) return chains.error();
-  for (const std::string& line : chains_lines(*chains, options.tid)) out.line(line);
+  for (const std::string& line : chains_lines(*chains, options.tid, out.width())) out.line(line);
   return 0;
 }
 

@@ -12,7 +12,7 @@
 
 namespace loiter::cli {
 
-// "4711 db-writer"; of a process other than `own_pid` with that: "4711 db-writer of 812 api".
+// "4711 db-writer"; of a process other than `own_pid` with that: "4711 db-writer of pid 812 api".
 std::string who_text(const ChainLink& link, uint32_t own_pid);
 
 // How it ends: "4711 db-writer runs", "DEADLOCK: back to 4712 worker", "the owner 4711 has ended: …".
@@ -23,6 +23,8 @@ std::string end_text(const Chain& chain, uint32_t own_pid);
 std::string age_in_words(const Age& age);
 
 // All of the document. `tid`: it holds the one chain of that thread, which is told whatever it says.
-std::vector<std::string> chains_lines(const Chains& chains, std::optional<uint32_t> tid);
+// `columns`: what links shall not exceed as far as that can be.
+std::vector<std::string> chains_lines(const Chains& chains, std::optional<uint32_t> tid,
+                                      std::optional<size_t> columns = std::nullopt);
 
 }  // namespace loiter::cli

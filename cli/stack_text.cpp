@@ -22,6 +22,14 @@ std::string hexadecimal(uint64_t value) {
   return {buffer.data(), static_cast<size_t>(length)};
 }
 
+// Of what every program waits and starts in.
+bool of_libraries(const StackFrame& frame) {
+  constexpr auto kLibraries = std::to_array<std::string_view>(
+      {"libc.so", "libc-", "libpthread", "ld-linux", "ld-musl", "libstdc++", "linux-vdso", "[vdso]"});
+  const std::string_view module = frame.module ? base_name(*frame.module) : std::string_view();
+  return std::ranges::any_of(kLibraries, [&](auto word) { return module.starts_with(word); });
+}
+
 // All that makes two stacks the same.
 std::string key_of(const StackThread& thread) {
   std::string key;
@@ -48,12 +56,14 @@ std::string named(const StackThread& thread) {
 // "3 threads: 4713 worker, 4714 worker and 1 more".
 std::string who_line(const Group& group, size_t columns) {
   if (group.size() == 1) return named(*group[0]);
-  std::string line = std::to_string(group.size()) + " threads: " + named(*group[0]);
+  const std::string count = std::to_string(group.size()) + " threads";
+  std::string line = count + ": " + named(*group[0]);
   for (size_t i = 1; i < group.size(); ++i) {
     const std::string next = ", " + named(*group[i]);
     const std::string left = " and " + std::to_string(group.size() - i) + " more";
     const size_t after = i + 1 < group.size() ? display_width(left) : 0;
-    if (display_width(line) + display_width(next) + after > columns) return line + left;
+    if (display_width(line) + display_width(next) + after > columns)
+      return display_width(line + left) <= columns ? line + left : count;
     line += next;
   }
   return line;
@@ -75,6 +85,7 @@ void add_doing(std::vector<std::string>& lines, const Group& group) {
   std::map<std::string, Group> waits;
   for (const StackThread* thread : group) waits[identity_of(*thread)].push_back(thread);
   std::vector<Group> order;
+  order.reserve(waits.size());
   for (auto& [identity, threads] : waits) order.push_back(std::move(threads));
   std::ranges::stable_sort(order, std::ranges::greater(), &Group::size);
   for (size_t i = 0; i < order.size() && i < kToldWaits; ++i) {
@@ -154,8 +165,6 @@ std::vector<std::string> stacks_lines(const Stacks& stacks, size_t columns) {
 }
 
 size_t first_own_frame(const std::vector<StackFrame>& frames) {
-  constexpr auto kLibraries = std::to_array<std::string_view>(
-      {"libc.so", "libc-", "libpthread", "ld-linux", "ld-musl", "libstdc++", "linux-vdso", "[vdso]"});
   // For programs linked statically, where all of it is one module.
   constexpr auto kFunctions = std::to_array<std::string_view>({"__lll_",
                                                                "__futex_",
@@ -182,13 +191,18 @@ size_t first_own_frame(const std::vector<StackFrame>& frames) {
                                                                "__read",
                                                                "__write"});
   auto of_waiting = [&](const StackFrame& frame) {
-    const std::string_view module = frame.module ? base_name(*frame.module) : std::string_view();
     const std::string_view symbol = frame.symbol ? std::string_view(*frame.symbol) : std::string_view();
-    return std::ranges::any_of(kLibraries, [&](auto word) { return module.starts_with(word); }) ||
+    return of_libraries(frame) ||
            std::ranges::any_of(kFunctions, [&](auto word) { return symbol.starts_with(word); });
   };
   const auto own = std::ranges::find_if_not(frames, of_waiting);
   return own == frames.end() ? 0 : static_cast<size_t>(own - frames.begin());
+}
+
+size_t end_of_own_frames(const std::vector<StackFrame>& frames) {
+  size_t end = frames.size();
+  while (end > 0 && (of_libraries(frames[end - 1]) || frames[end - 1].symbol == "_start")) --end;
+  return end > first_own_frame(frames) ? end : frames.size();
 }
 
 }  // namespace loiter::cli

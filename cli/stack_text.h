@@ -29,6 +29,9 @@ std::vector<std::string> stacks_lines(const Stacks& stacks, size_t columns);
 // there are no others.
 size_t first_own_frame(const std::vector<StackFrame>& frames);
 
+// Where that ends again: what starts a thread or the program.
+size_t end_of_own_frames(const std::vector<StackFrame>& frames);
+
 // Without its directories.
 std::string_view base_name(std::string_view path);
 

@@ -56,7 +56,7 @@ bool has_holders(const Wait& wait) {
 
 // "held by 4711 db-writer", in `brief` "of 4711 db-writer"; empty where the kind has no holders.
 std::string holder_of(const Wait& wait, bool brief) {
-  const std::string who = holder_name(wait);
+  std::string who = holder_name(wait);
   if (wait.holder_state == "inherited") return brief ? "inherited" : "locked before the fork (inherited)";
   if (wait.holder_state == "ended") {
     const std::string number = wait.holder_tid ? std::to_string(*wait.holder_tid) : who;

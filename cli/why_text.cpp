@@ -121,14 +121,17 @@ std::string chain_text(const Chain& chain, uint32_t own_pid) {
   if (chain.end == "waits")
     return waiting + " for " + with_age(who, root.age) + ", which itself " + link_does(root) + ": " +
            links_text(chain, count - 1, own_pid) + ".";
-  return waiting + " in a row that ends at " + who + ": " + links_text(chain, count, own_pid) + ". There " +
-         end_text(chain, own_pid) + ".";
+  const bool orphan = chain.end == "holder_ended" || chain.end == "inherited";
+  return std::string(orphan ? "a lock that nobody can give back, for which "
+                            : "a lock or the like whose holder is not known, for which ") +
+         waiting + ": " + links_text(chain, count, own_pid) + "; " + end_text(chain, own_pid) + ".";
 }
 
 std::string frames_text(const std::vector<StackFrame>& frames) {
   std::string text;
   const size_t first = first_own_frame(frames);
-  for (size_t i = first; i < frames.size() && i < first + kToldFrames; ++i) {
+  const size_t end = std::min(end_of_own_frames(frames), first + kToldFrames);
+  for (size_t i = first; i < end; ++i) {
     StackFrame frame = frames[i];
     if (frame.file) frame.file = std::string(base_name(*frame.file));
     text += (i == first ? "" : ", called from ") + frame_text(frame);
@@ -157,6 +160,7 @@ std::string kinds_text(const Tree& tree, WaitClass which) {
     ++counts[!kind.empty() && kind != "other" ? kind : thread.syscall.value_or("what is not known")];
   }
   std::vector<std::pair<size_t, std::string>> order;
+  order.reserve(counts.size());
   for (const auto& [kind, count] : counts) order.emplace_back(count, kind);
   std::ranges::stable_sort(order, std::ranges::greater(), [](const auto& entry) { return entry.first; });
   std::string text;

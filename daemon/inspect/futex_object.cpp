@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <iterator>
 
 namespace loiter {
 namespace {
@@ -124,8 +125,23 @@ std::optional<FutexShape> cxx_shape(std::string_view name) {
   return std::nullopt;
 }
 
-bool is_musl(std::string_view name) {
-  return name == "timedwait_cp" || name == "timedwait" || name == "syscall_cp_c" || name == "syscall_cp_asm";
+// musl's futex waits by the value they expect (src/thread/__lock.c, pthread_mutex_timedlock.c,
+// src/stdio/__lockfile.c): the owner's tid, or EBUSY where a normal mutex names none, with a bit for waiters.
+constexpr uint32_t kMuslWaiters = 0x80000000;
+constexpr uint32_t kMuslFileWaiters = 0x40000000;
+constexpr uint32_t kMuslOwnerDied = 0x40000000;  // FUTEX_OWNER_DIED: the kernel writes it when the owner ends
+constexpr uint32_t kMuslBusy = 16;
+constexpr uint64_t kMuslThreadBytes = 256;  // struct pthread begins at the tls base; detach_state is in it
+
+FutexShape musl_shape(const FutexCall& call) {
+  if (call.operation == FutexOperation::lock_pi || call.operation == FutexOperation::lock_pi2)
+    return FutexShape::musl_mutex;
+  if (call.operation != FutexOperation::wait) return FutexShape::unknown;
+  auto value = static_cast<uint32_t>(call.value);
+  uint32_t rest = value & ~kMuslWaiters;
+  if (value & kMuslWaiters)
+    return rest && rest <= kMuslOwnerDied ? FutexShape::musl_mutex : FutexShape::unknown;
+  return value & kMuslFileWaiters ? FutexShape::musl_file : FutexShape::musl_other;
 }
 
 std::optional<FutexShape> glibc_shape(std::string_view name) {
@@ -225,16 +241,63 @@ void examine_stdio(FutexObject& object, std::span<const std::byte> words, const 
   object.owner_ns_tid = thread->ns_tid;
 }
 
-void examine_musl(FutexObject& object, std::span<const std::byte> words, const FutexProcess& process) {
-  object.detail = "pthread_mutex_t of musl";
+// type, lock: believed where both are what musl writes, since its shape was told by a value alone.
+void examine_musl_mutex(FutexObject& object, std::span<const std::byte> words, const FutexProcess& process) {
+  object.kind = WaitKind::futex;
   object.holder = HolderState::unknown;
   if (words.size() < 8) return;
-  if ((word_at(words, 0) & kMuslTypeMask) == 0) {
-    object.detail += ", normal: names no owner";
+  uint32_t type = word_at(words, 0), lock = word_at(words, 4);
+  constexpr uint32_t kKnown = kMuslTypeMask | 128;
+  if ((type & ~kKnown) || (type & 3) == 3 || lock == 0) return;
+  static constexpr std::array<const char*, 3> kKinds{"normal", "recursive", "errorcheck"};
+  std::string detail = std::string("pthread_mutex_t of musl, ") + kKinds[type & 3];
+  if (type & 4) detail += ", robust";
+  if (type & 8) detail += ", priority inheritance";
+  if (type & 128) detail += ", process-shared";
+  if ((type & kMuslTypeMask) == 0) {
+    if ((lock & ~kMuslWaiters) != kMuslBusy) return;
     object.holder = HolderState::none;
-    return;
+    detail += ": names no owner";
+  } else if (lock & kMuslOwnerDied) {
+    object.holder = HolderState::ended;
+  } else {
+    judge_owner(object, lock & kTidMask, type & 128, process);
   }
-  judge_owner(object, word_at(words, 4) & kTidMask, word_at(words, 0) & 128, process);
+  object.kind = WaitKind::lock;
+  object.detail = detail;
+}
+
+void examine_musl_file(FutexObject& object, const FutexCall& call, const FutexProcess& process) {
+  object.kind = WaitKind::futex;
+  object.holder = HolderState::unknown;
+  const PossibleOwner* owner = process.owners->by_ns_tid(static_cast<uint32_t>(call.value) & kTidMask);
+  if (!owner) return;
+  object.kind = WaitKind::lock;
+  object.detail = "FILE of musl";
+  object.holder = HolderState::alive;
+  object.owner_tid = owner->tid;
+  object.owner_ns_tid = owner->ns_tid;
+}
+
+void examine_musl_other(FutexObject& object, const FutexCall& call, const FutexProcess& process) {
+  object.kind = WaitKind::futex;
+  object.holder = HolderState::unknown;
+  const PossibleOwner* owner = process.owners->by_address(call.address, kMuslThreadBytes);
+  if (!owner) return;
+  object.kind = WaitKind::join;
+  object.detail = "pthread_join";
+  object.holder = HolderState::alive;
+  object.owner_tid = owner->tid;
+  object.owner_ns_tid = owner->ns_tid;
+}
+
+void examine_raw_pi(FutexObject& object, const FutexCall& call, std::span<const std::byte> words,
+                    size_t offset, const FutexProcess& process) {
+  object.kind = WaitKind::lock;
+  object.detail = "futex, priority inheritance";
+  object.holder = HolderState::unknown;
+  if (words.size() < offset + 4) return;
+  judge_owner(object, word_at(words, offset) & kTidMask, !call.is_private, process);
 }
 
 struct Plain {
@@ -272,17 +335,29 @@ const PossibleOwner* OwnerTable::by_ns_tid(uint32_t ns_tid) const {
   return ns_tid && found != by_ns_tid_.end() ? found->second : nullptr;
 }
 
+const PossibleOwner* OwnerTable::by_address(uint64_t address, uint64_t bytes) const {
+  auto after = by_tls_base_.upper_bound(address);
+  if (after == by_tls_base_.begin()) return nullptr;
+  auto at = std::prev(after);
+  return at->first && address - at->first < bytes ? at->second : nullptr;
+}
+
 const PossibleOwner* OwnerTable::by_tls_base(uint64_t tls_base) const {
   auto found = by_tls_base_.find(tls_base);
   return tls_base && found != by_tls_base_.end() ? found->second : nullptr;
 }
 
-FutexShape shape_of(const FutexCall& call, std::span<const std::string_view> functions) {
-  bool musl = false;
+bool is_of_musl(std::string_view function) {
+  std::string_view name = plain(function);
+  return name == "timedwait_cp" || name == "timedwait" || name == "syscall_cp_c" ||
+         name == "syscall_cp_asm" || name == "sccp" || name == "lockfile";
+}
+
+FutexShape shape_of(const FutexCall& call, std::span<const std::string_view> functions, bool musl) {
   bool internal = false;
   for (std::string_view full : functions) {
     std::string_view name = plain(full);
-    if (is_musl(name)) musl = true;
+    if (is_of_musl(full)) musl = true;
     if (full == "runtime.futex" || full.starts_with("runtime.futex.")) return FutexShape::go_idle;
     if (internal && is_stdio(name)) return FutexShape::stdio_lock;
     if (name == "lll_lock_wait_private") internal = true;
@@ -296,6 +371,7 @@ FutexShape shape_of(const FutexCall& call, std::span<const std::string_view> fun
     if (auto shape = cxx_shape(full)) return *shape;
   }
   if (internal) return FutexShape::libc_lock;
+  if (musl) return musl_shape(call);
   return is_pi(call) ? FutexShape::raw_pi : FutexShape::unknown;
 }
 
@@ -342,11 +418,17 @@ FutexObject examine_futex(FutexShape shape, const FutexCall& call, std::span<con
       examine_stdio(object, words, process);
       break;
     case FutexShape::musl_mutex:
-      examine_musl(object, words, process);
+      examine_musl_mutex(object, words, process);
+      if (object.kind == WaitKind::futex && is_pi(call)) examine_raw_pi(object, call, words, 4, process);
+      break;
+    case FutexShape::musl_file:
+      examine_musl_file(object, call, process);
+      break;
+    case FutexShape::musl_other:
+      examine_musl_other(object, call, process);
       break;
     case FutexShape::raw_pi:
-      object.detail = "futex, priority inheritance";
-      judge_owner(object, word_at(words, 0) & kTidMask, !call.is_private, process);
+      examine_raw_pi(object, call, words, 0, process);
       break;
     case FutexShape::join:
       examine_join(object, call, process);

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -32,6 +33,8 @@ enum class FutexShape : uint8_t {
   once,
   future,
   musl_mutex,
+  musl_file,   // of its stdio
+  musl_other,  // perhaps a join
   rust_lock,
   rust_condvar,
   rust_park,
@@ -40,8 +43,13 @@ enum class FutexShape : uint8_t {
   raw_pi,  // LOCK_PI without a function that is known: the kernel itself demands the owner in the word
 };
 
-// `functions`: names of the functions on the stack, innermost first, a few of them; mangled or not.
-FutexShape shape_of(const FutexCall& call, std::span<const std::string_view> functions);
+// `functions`: names of the functions on the stack, innermost first, a few of them; mangled or not. `musl`:
+// the process has musl mapped; Debian's has no unwinding rules, so its waits are told by the values they
+// expect.
+FutexShape shape_of(const FutexCall& call, std::span<const std::string_view> functions, bool musl = false);
+
+// Whether a function is one of musl's own: of a static program, which has no musl mapped.
+bool is_of_musl(std::string_view function);
 
 struct FutexWords {
   uint64_t address = 0;  // what is to be read of the target…
@@ -71,10 +79,12 @@ class OwnerTable {
   explicit OwnerTable(std::span<const PossibleOwner> threads);
   const PossibleOwner* by_ns_tid(uint32_t ns_tid) const;
   const PossibleOwner* by_tls_base(uint64_t tls_base) const;
+  // The thread at whose tls base, or less than `bytes` behind it, the address lies.
+  const PossibleOwner* by_address(uint64_t address, uint64_t bytes) const;
 
  private:
   std::unordered_map<uint32_t, const PossibleOwner*> by_ns_tid_;
-  std::unordered_map<uint64_t, const PossibleOwner*> by_tls_base_;
+  std::map<uint64_t, const PossibleOwner*> by_tls_base_;
 };
 
 struct FutexObject {

@@ -81,7 +81,8 @@ Result<Fd> Modules::copy_vdso(uint32_t pid, const Mapping& mapping) {
   std::vector<MemoryPiece> pieces{{mapping.start, static_cast<uint32_t>(size), 0, kPlace}};
   if (Status read = opener_.read_memory(pid, pieces); !read) return read.error();
   Fd copy(memfd_create("vdso", MFD_CLOEXEC));
-  if (!copy || write(copy.get(), opener_.memory() + kPlace, pieces[0].got) != static_cast<ssize_t>(pieces[0].got))
+  if (!copy ||
+      write(copy.get(), opener_.memory() + kPlace, pieces[0].got) != static_cast<ssize_t>(pieces[0].got))
     return Error{Error::Kind::internal, "cannot copy the vDSO"};
   return copy;
 }

@@ -23,7 +23,7 @@ namespace loiter {
 // Memory shared by the daemon, the opener (which writes it) and the parser (which may only read it).
 class SharedMemory {
  public:
-  static constexpr size_t kSize = 64 << 20;  // sparse: pages that were never used cost nothing
+  static constexpr size_t kSize = 64 << 20;      // sparse: pages that were never used cost nothing
   static constexpr size_t kReserved = 64 << 10;  // at its end: for what is read while stacks lie before it
 
   static Result<SharedMemory> make();

@@ -1,6 +1,7 @@
 #include "daemon/inspect/wait_finder.h"
 
-#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -15,6 +16,7 @@ namespace {
 
 // Waits are told apart by the first few functions; below lies the program's own code.
 constexpr size_t kFunctions = 10;
+constexpr int kKcmpVm = 1;              // KCMP_VM (linux/kcmp.h)
 constexpr uint32_t kForkNoExec = 0x40;  // PF_FORKNOEXEC (include/linux/sched.h)
 constexpr size_t kMaxMapsBytes = 24 << 20;
 
@@ -114,7 +116,7 @@ void WaitFinder::read_words(const Inspection& inspection, std::vector<Futex>& fu
     if (calls_[i].futex) {
       Futex& futex = futexes.emplace_back();
       futex.thread = i;
-      futex.shape = shape_of(*calls_[i].futex, functions_of(inspection, thread));
+      futex.shape = shape_of(*calls_[i].futex, functions_of(inspection, thread), has_musl_);
       FutexWords words = words_for(futex.shape, *calls_[i].futex);
       if (words.size) {
         want(words.address, words.size);
@@ -171,8 +173,14 @@ void WaitFinder::examine(Inspection& inspection, const std::vector<Mapping>& map
     wait.holder.state = object.holder;
     wait.holder.tid = object.owner_tid;
     if (object.owner_tid) wait.holder.pid = inspection.pid;
-    if (object.holder == HolderState::ended || object.holder == HolderState::inherited)
+    if (object.holder == HolderState::ended)
+      wait.holder = {object.holder, object.owner_ns_tid, inspection.pid};
+    if (object.holder == HolderState::inherited) {
       wait.holder.tid = object.owner_ns_tid;
+      std::optional<HostProcess> own = host_.process(inspection.pid);
+      std::optional<uint32_t> owners = host_.process_of_thread(object.owner_ns_tid);
+      if (own && owners && *owners == own->parent_pid) wait.holder.pid = *owners;
+    }
     if (object.holder == HolderState::unknown && object.owner_ns_tid)
       look_for_foreign_owner(wait, object, inspection, find_mapping(mappings, call.address));
   }
@@ -201,6 +209,9 @@ void WaitFinder::look_for_foreign_owner(Wait& wait, const FutexObject& object, c
 
 void WaitFinder::find(Inspection& inspection, const std::vector<Mapping>& mappings) {
   start_waits(inspection);
+  has_musl_ = std::any_of(mappings.begin(), mappings.end(), [](const Mapping& mapping) {
+    return mapping.executable && mapping.path.find("musl") != mapping.path.npos;
+  });
   std::vector<Futex> futexes;
   std::vector<Times> times;
   read_words(inspection, futexes, times);
@@ -219,7 +230,7 @@ void WaitFinder::find_without_memory(Inspection& inspection) {
   find_children(inspection);
 }
 
-// wait4 for a given child, or for the only one there is; vfork for the youngest.
+// wait4 for a given child, or for the only one there is.
 void WaitFinder::find_children(Inspection& inspection) {
   for (size_t i = 0; i < inspection.threads.size(); ++i) {
     InspectedThread& thread = inspection.threads[i];
@@ -240,12 +251,11 @@ void WaitFinder::find_children(Inspection& inspection) {
     }
     if (wait.detail.empty() && wait.kind == WaitKind::wait_child && wait.object.empty())
       wait.detail = "any of " + std::to_string(children.size()) + " children";
-    if (wait.kind == WaitKind::vfork && children.size() > 1) {
-      auto youngest = std::max_element(
-          children.begin(), children.end(),
-          [](const HostProcess& a, const HostProcess& b) { return a.start_boot_ns < b.start_boot_ns; });
-      children = {*youngest};
-    }
+    // The child of a vfork runs in its parent's memory until it execs or ends.
+    if (wait.kind == WaitKind::vfork)
+      std::erase_if(children, [&](const HostProcess& child) {
+        return syscall(SYS_kcmp, inspection.pid, child.pid, kKcmpVm, 0, 0) != 0;
+      });
     wait.holder.state = HolderState::unknown;
     if (children.size() != 1) continue;
     wait.holder = {HolderState::alive, 0, children.front().pid};

@@ -62,6 +62,7 @@ class WaitFinder {
 
   // Of the inspection under way:
   std::vector<WaitCall> calls_;  // by index of the thread
+  bool has_musl_ = false;
   std::optional<FileTable> own_files_, host_files_;
   std::optional<FileLocks> file_locks_;
 };

@@ -14,9 +14,10 @@
 namespace loiter {
 namespace {
 
-// Feeds all that the iterator writes about one process to `take`, which says whether to go on.
-template <typename Take>
-Status read_iterator(bpf_program* program, uint32_t pid, Take take) {
+// Feeds all that the iterator writes about one process to `take`, until the iterator or `done` says that this
+// is all; the iterator looks again when it is asked again, and may find a thread born meanwhile.
+template <typename Take, typename Done>
+Status read_iterator(bpf_program* program, uint32_t pid, Take take, Done done) {
   bpf_iter_link_info info{};
   info.task.pid = pid;
   LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info, .link_info_len = sizeof(info));
@@ -33,6 +34,7 @@ Status read_iterator(bpf_program* program, uint32_t pid, Take take) {
     if (size == 0) return ok();
     if (!take(buffer.data(), static_cast<size_t>(size)))
       return Error{Error::Kind::internal, "task iterator: not what was agreed with the kernel side"};
+    if (done()) return ok();
   }
 }
 
@@ -65,8 +67,9 @@ Result<std::unique_ptr<TaskReader>> TaskReader::open() {
 Status TaskReader::read(uint32_t pid, Census& census) {
   census.threads.clear();
   CensusParser parser(census);
-  Status done = read_iterator(census_->progs.census, pid,
-                              [&](const std::byte* data, size_t size) { return parser.feed(data, size); });
+  Status done = read_iterator(
+      census_->progs.census, pid, [&](const std::byte* data, size_t size) { return parser.feed(data, size); },
+      [&] { return parser.complete(); });
   if (!done) return done;
   // A process without threads gives no opening mark either.
   if (!parser.complete()) census.threads.clear();
@@ -81,10 +84,11 @@ Status TaskReader::read(uint32_t pid, Census& census) {
 Result<std::vector<TaskDetail>> TaskReader::details(uint32_t pid, loiter_kernel_stacks which) {
   details_->bss->kernel_stacks = which;
   std::vector<std::byte> bytes;
-  Status done = read_iterator(details_->progs.details, pid, [&](const std::byte* data, size_t size) {
+  auto keep = [&](const std::byte* data, size_t size) {
     bytes.insert(bytes.end(), data, data + size);
     return true;
-  });
+  };
+  Status done = read_iterator(details_->progs.details, pid, keep, [] { return false; });
   if (!done) return done.error();
   std::vector<TaskDetail> all;
   constexpr size_t kHead = offsetof(loiter_task_detail, frames);

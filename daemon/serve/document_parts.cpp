@@ -115,7 +115,7 @@ Json wait_json(const Snapshot& snapshot, const Inspection& inspection, const Ins
           {"syscall", in_syscall ? Json(syscall_name(record.regs.syscall, record.marks & LOITER_MARK_COMPAT))
                                  : Json(nullptr)},
           {"object", text_or_null(wait.object)},
-          {"holder_tid", number_or_null(wait.holder.tid)},
+          {"holder_tid", number_or_null(wait.holder.tid ? wait.holder.tid : wait.holder.pid)},
           {"holder_pid", number_or_null(wait.holder.pid)},
           {"holder_name", holder_name(snapshot, inspection, wait.holder)},
           {"holder_state", holder_state(wait.holder.state)},

@@ -150,8 +150,23 @@ TEST(ChainText, OtherProcessesAreNamed) {
   const auto lines = lines_of(
       {chain({link(5, "w", {{"kind", "read"}, {"object", "pipe:[1]"}}), link(99, "sh", nullptr, "pipe", 99)},
              "running", 1, 1)});
-  EXPECT_THAT(lines, Contains("1 waiter behind 99 sh of 99 sh"));
-  EXPECT_THAT(lines, Contains("    pipe: 99 sh of 99 sh, running"));
+  EXPECT_THAT(lines, Contains("1 waiter behind pid 99 sh"));
+  EXPECT_THAT(lines, Contains("    pipe: pid 99 sh, running"));
+}
+
+TEST(ChainText, AThreadOfAnotherProcessHasBoth) {
+  EXPECT_EQ(who_text({99, 100, "sh", "t", "", {}, {}, {}}, 812), "100 t of pid 99 sh");
+  EXPECT_EQ(who_text({99, {}, "sh", "", "", {}, {}, {}}, 812), "pid 99 sh");
+  EXPECT_EQ(who_text({{}, 100, "sh", "t", "", {}, {}, {}}, 812), "100 t");
+}
+
+TEST(ChainText, NarrowerTheLinksKeepWhoHoldsIt) {
+  for (const size_t columns : {60, 80, 100})
+    for (const std::string& line : chains_lines(chains_of({running_chain()}), {}, columns))
+      EXPECT_LE(display_width(line), columns);
+  EXPECT_THAT(chains_lines(chains_of({running_chain()}), {}, 60),
+              Contains("  4713 worker, sleeping ~3m12s, mutex held by 4712 reader"));
+  EXPECT_EQ(chains_lines(chains_of({running_chain()}), {}, 1).size(), 6u) << "cut by the terminal";
 }
 
 TEST(ChainText, NobodyWaitingOnAnybodyIsOneLine) {
@@ -270,7 +285,9 @@ TEST(Why, TellsChainAndWhereTheRootIs) {
   StackThread stack;
   stack.frames = {{"__write", "/lib/libc.so.6", {}, {}, {}, false},
                   {"flush", "/bin/api", "/src/deep/log.c", 1, 120, false},
-                  {"main", "/bin/api", {}, 1, {}, false}};
+                  {"main", "/bin/api", {}, 1, {}, false},
+                  {"__libc_start_main", "/lib/libc.so.6", {}, 1, {}, false},
+                  {"_start", "/bin/api", {}, 1, {}, false}};
   EXPECT_EQ(
       why(tree_of({}), chains_of({running_chain()}), &stack),
       "812 (api): 3 threads wait for 4711 db-writer, which runs: 4713 worker (blocked for about 3m12s) "

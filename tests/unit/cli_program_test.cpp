@@ -145,8 +145,8 @@ TEST(Program, StacksChainAndWhyInWords) {
   const auto why = loiter({"why", "812", "--socket", server.path()});
   EXPECT_EQ(why.status.code, 0) << why.err;
   EXPECT_EQ(why.out,
-            "812 (api): 1 thread waits for 4711 o, which runs: 4713 w\\x1b (blocked for\n"
-            "5.00s) waits for lock 0x1 held by 4711. 4711 is at f in api.\n");
+            "812 (api): 1 thread waits for 4711 o, which runs: 4713 w\\x1b (blocked for 5.00s)\n"
+            "waits for lock 0x1 held by 4711. 4711 is at f in api.\n");
 }
 
 TEST(Program, StacksAndWhyAsJson) {

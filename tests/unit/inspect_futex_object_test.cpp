@@ -119,6 +119,27 @@ TEST_F(FutexObjectTest, AJoinWaitsForTheThreadInItsValue) {
 TEST_F(FutexObjectTest, AMuslMutexNamesItsOwnerUnlessItIsANormalOne) {
   EXPECT_EQ(examine(FutexShape::musl_mutex, {1, 0x80000000U | 101}).owner_tid, 1101u);
   EXPECT_EQ(examine(FutexShape::musl_mutex, {0, 0x80000010U}).holder, HolderState::none);
+  EXPECT_EQ(examine(FutexShape::musl_mutex, {0, 0x80000044U}).kind, WaitKind::futex);  // is none
+  EXPECT_EQ(examine(FutexShape::musl_mutex, {0x1234, 0x80000010U}).kind, WaitKind::futex);
+}
+
+TEST_F(FutexObjectTest, MuslsOtherWaitsAreToldByTheirValues) {
+  const std::vector<std::string_view> none;
+  const auto shape = [&] { return shape_of(call_, none, true); };
+  call_.value = 0x80000010;
+  EXPECT_EQ(shape(), FutexShape::musl_mutex);
+  call_.value = 0xffffffff;  // an rwlock or an old semaphore: not to be told apart
+  EXPECT_EQ(shape(), FutexShape::unknown);
+  call_.value = 0x40000000 | 101;
+  EXPECT_EQ(shape(), FutexShape::musl_file);
+  EXPECT_EQ(examine(FutexShape::musl_file, {}).owner_tid, 1101u);
+  call_.value = 2;
+  call_.address = 0x2000 + 56;  // in the second thread's struct pthread
+  EXPECT_EQ(shape(), FutexShape::musl_other);
+  EXPECT_EQ(examine(FutexShape::musl_other, {}).kind, WaitKind::join);
+  EXPECT_EQ(examine(FutexShape::musl_other, {}).owner_tid, 1101u);
+  call_.address = 0x9000;
+  EXPECT_EQ(examine(FutexShape::musl_other, {}).kind, WaitKind::futex);
 }
 
 TEST_F(FutexObjectTest, ConditionsAndSemaphoresHaveNoHolder) {

@@ -22,7 +22,7 @@ TEST(FunctionTable, FindsWhatCoversAnAddress) {
   FunctionTable table({});
   table.add("second", 0x200, 0x10);
   table.add("first", 0x100, 0x80);
-  table.finish();
+  table.finish(true);
   EXPECT_EQ(at(table, 0xff), "?");
   EXPECT_EQ(at(table, 0x100), "first");
   EXPECT_EQ(at(table, 0x17f), "first");
@@ -38,7 +38,7 @@ TEST(FunctionTable, OfManyNamesThePlainestStays) {
     std::vector<std::string> names{"__GI___libc_read", "__libc_read", "read@@GLIBC_2.2.5", "__read"};
     if (!forwards) std::reverse(names.begin(), names.end());
     for (const std::string& name : names) table.add(name, 0x100, 0x80);
-    table.finish();
+    table.finish(true);
     EXPECT_EQ(at(table, 0x120), "read");
     EXPECT_EQ(table.size(), 1u);
   }
@@ -51,11 +51,20 @@ TEST(FunctionTable, FunctionsWithoutASizeReachToTheNext) {
   table.add("open", 0x180, 0);
   table.add("next", 0x200, 0x10);
   table.add("last", 0x300, 0);
-  table.finish();
+  table.finish(true);
   EXPECT_EQ(at(table, 0x130), "sized");
   EXPECT_EQ(at(table, 0x1ff), "open");
   EXPECT_EQ(at(table, 0x200), "next");
   EXPECT_EQ(at(table, 0x999), "last");
+}
+
+TEST(FunctionTable, WhereNotAllAreKnownOneWithoutASizeNamesNothing) {
+  FunctionTable table({});
+  table.add("open", 0x180, 0);
+  table.add("sized", 0x200, 0x10);
+  table.finish(false);
+  EXPECT_EQ(at(table, 0x180), "?");
+  EXPECT_EQ(at(table, 0x200), "sized");
 }
 
 TEST(FunctionTable, NestedAndHostile) {
@@ -65,14 +74,14 @@ TEST(FunctionTable, NestedAndHostile) {
   EXPECT_TRUE(table.add("a_very_long_name", UINT64_MAX - 16, UINT64_MAX));
   EXPECT_FALSE(table.add("one too many", 1, 1));
   EXPECT_EQ(table.left_out(), 1u);
-  table.finish();
+  table.finish(true);
   EXPECT_EQ(at(table, 0x148), "inner");
   EXPECT_EQ(at(table, 0x150), "outer");
   EXPECT_EQ(at(table, UINT64_MAX - 2), "a_ver...");
   FunctionTable cut({.name_bytes = 8});
   cut.add("a_very_long_name", 0x100, 1);
   cut.add("", 0x200, 1);
-  cut.finish();
+  cut.finish(true);
   EXPECT_EQ(at(cut, 0x100), "a_ver...");
   EXPECT_EQ(at(cut, 0x200), "?");
 }

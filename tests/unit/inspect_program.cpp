@@ -18,7 +18,9 @@ namespace {
 // caller.
 constexpr const char* kSource = R"(
 #include <alloca.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +71,14 @@ NOINLINE void in_libc(void) {
   sink = read(0, &byte, 1);  // MARK libc
   sink = 1;
 }
+NOINLINE void spawn(const char* fifo) {
+  posix_spawn_file_actions_t actions;
+  char* none[] = {0};
+  pid_t child;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, fifo, O_RDONLY, 0);
+  sink = posix_spawn(&child, "/bin/true", &actions, 0, none, none);  // MARK spawn
+}
 NOINLINE void on_signal(int number) {
   sink = realigned(0, number);
   sink = 2;
@@ -81,6 +91,7 @@ int main(int argc, char** argv) {
   if (!strcmp(argv[1], "plain")) sink = realigned(0, argc * 40);
   if (!strcmp(argv[1], "deep")) sink = recurse(atoi(argv[2]));
   if (!strcmp(argv[1], "libc")) in_libc();
+  if (!strcmp(argv[1], "spawn")) spawn(argv[2]);
   if (!strcmp(argv[1], "signal")) {
     signal(SIGUSR1, on_signal);
     raise(SIGUSR1);
@@ -142,13 +153,13 @@ uint32_t InspectProgram::line_of(const std::string& mark) {
   throw std::runtime_error("no mark " + mark);
 }
 
-void InspectProgram::start(const std::vector<std::string>& mode) {
+void InspectProgram::start(const std::vector<std::string>& mode, long syscall) {
   std::vector<std::string> command{path_};
   command.insert(command.end(), mode.begin(), mode.end());
   process_ = std::make_unique<Subprocess>(command);
-  tells_ = mode.front() != "libc";
+  tells_ = mode.front() != "libc" && mode.front() != "spawn";
   saved_at_ = std::stoull(read_line(process_->stdout_fd()), nullptr, 16);
-  if (!await("it sleeps in read", [&] { return blocked_syscall(pid(), pid()) == 0; }))
+  if (!await("it sleeps in its system call", [&] { return blocked_syscall(pid(), pid()) == syscall; }))
     throw std::runtime_error("the program does not sleep");
 }
 

@@ -41,11 +41,13 @@ class InspectProgram {
   // The line of the source that carries a mark.
   static uint32_t line_of(const std::string& mark);
 
-  // Starts it in a mode ("plain", "signal", "libc", "deep N") and waits until it sleeps.
-  void start(const std::vector<std::string>& mode);
+  // Starts it in a mode ("plain", "signal", "libc", "deep N", "spawn FIFO") and waits until it sleeps in that
+  // system call; 0 is read.
+  void start(const std::vector<std::string>& mode, long syscall = 0);
   pid_t pid() const { return process_->pid(); }
-  // All registers that calls preserve, told by the program itself; of "libc" stack and instruction pointer
-  // alone.
+  Subprocess& process() { return *process_; }
+  // All registers that calls preserve, told by the program itself; of "libc" and "spawn" stack and
+  // instruction pointer alone.
   StackCopy stack(size_t most = 64 * 1024) const;
 
  private:

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include <fstream>
 
@@ -24,6 +26,21 @@ Fd open_file(const std::string& path) {
   EXPECT_TRUE(file) << path;
   return file;
 }
+
+// Lets a process that opens a FIFO for reading go on, at the latest when the test ends: it must not outlive
+// it.
+struct FifoReader {
+  std::string path;
+  bool released = false;
+  void release() {
+    // ENXIO until the reader is there.
+    const auto opened = [&] {
+      return static_cast<bool>(Fd(open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC)));
+    };
+    released = released || test::await("somebody reads the FIFO", opened);
+  }
+  ~FifoReader() { release(); }
+};
 
 // The parser with all files of a process; the program's own may be given another way.
 struct Session {
@@ -181,6 +198,29 @@ TEST(StackParser, GoesOnThroughASignalHandler) {
   expect_whole(reply);
 }
 
+// posix_spawn waits in clone3 until its child has executed; the child waits for a writer of the FIFO.
+TEST(StackParser, StepsOutOfCloneWhichHasNoRules) {
+  NEED_COMPILER();
+  const Directory directory;
+  const std::string fifo = directory / "fifo";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  InspectProgram program(directory, {"-g", "-static"});
+  program.start({"spawn", fifo}, SYS_clone3);
+  FifoReader reader{fifo};
+  Session session(program);
+  const UnwindReply reply = session.unwind(program.stack());
+  const Names names = names_of(reply);
+  reader.release();
+  ASSERT_GE(names.size(), 4u);
+  EXPECT_EQ(names.front(), "clone3");
+  EXPECT_EQ(names[1], "__clone_internal");
+  EXPECT_THAT(names, ::testing::Contains("posix_spawn"));
+  EXPECT_EQ(names[names.size() - 2], "spawn");
+  EXPECT_EQ(names.back(), "main");
+  expect_whole(reply);
+  EXPECT_TRUE(program.process().wait());
+}
+
 TEST(StackParser, StrippedItStillUnwindsAndADebugFileGivesTheNames) {
   NEED_COMPILER();
   const Directory directory;
@@ -225,6 +265,28 @@ TEST(StackParser, WithoutBuildIdTheChecksumOfTheLinkDecides) {
   std::ofstream(directory / "changed") << std::ifstream(debug).rdbuf() << "x";
   EXPECT_FALSE(session.parser.add_debug_file(session.own, open_file(directory / "changed")).valid);
   EXPECT_TRUE(session.parser.add_debug_file(session.own, open_file(debug)).valid);
+  EXPECT_THAT(names_of(session.unwind(program.stack())), ElementsAreArray(kPlain));
+}
+
+TEST(StackParser, DebugInformationSharedByDwzIsFollowed) {
+  NEED_COMPILER();
+  if (access("/usr/bin/dwz", X_OK)) GTEST_SKIP() << "needs dwz";
+  const Directory directory, other;
+  InspectProgram program(directory, {"-g"});
+  const InspectProgram second(other, {"-g", "-DOTHER"});
+  program.start({"plain"});
+  const std::string a = directory / "a.debug", b = directory / "b.debug", shared = directory / "shared.debug";
+  const std::string stripped = directory / "stripped";
+  test::must_run({"/usr/bin/objcopy", "--strip-all", program.path(), stripped});
+  test::must_run({"/usr/bin/objcopy", "--only-keep-debug", program.path(), a});
+  test::must_run({"/usr/bin/objcopy", "--only-keep-debug", second.path(), b});
+  test::must_run({"/usr/bin/dwz", "-m", shared, a, b});
+  Session session(program, stripped);
+  EXPECT_EQ(session.parser.add_debug_file(session.own, open_file(a)).alt_link, shared);
+  // Its names of strings are in the supplement: none are known without it, and none are wrong.
+  for (const std::string& name : names_of(session.unwind(program.stack())))
+    EXPECT_THAT(kPlain, ::testing::Contains(name == "[]" ? kPlain[0] : name)) << name;
+  EXPECT_TRUE(session.parser.add_supplement(session.own, open_file(shared)).valid);
   EXPECT_THAT(names_of(session.unwind(program.stack())), ElementsAreArray(kPlain));
 }
 

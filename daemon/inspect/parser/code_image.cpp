@@ -22,7 +22,7 @@ using OwnedDwarf = std::unique_ptr<Dwarf, EndDwarf>;
 
 // Tells libdw that it has looked for the supplement and found none: else it opens the path that the file
 // names. It has no call for that (dwarf_getalt.c: "Only try once").
-Dwarf* const kNoSupplement = reinterpret_cast<Dwarf*>(~uintptr_t{0});
+Dwarf* const kNoSupplement = reinterpret_cast<Dwarf*>(~uintptr_t{0});  // NOLINT(performance-no-int-to-ptr)
 
 // What libdw takes is known to the allocator alone. Counts what was made between its birth and its end.
 class HeapCount {
@@ -100,9 +100,11 @@ const FunctionTable& CodeImage::functions() {
   std::optional<FunctionTable>& table = made().functions;
   if (table) return *table;
   table.emplace(options_.functions);
+  bool complete = false;
   for (const ElfFile* file : {files_.module.get(), files_.debug.get()})
-    if (file) add_symbols(*file, *files_.module, options_.fd_prefix, *table);
-  table->finish();
+    if (file && add_symbols(*file, *files_.module, options_.fd_prefix, *table))
+      complete = complete || file->facts().has_symbols;
+  table->finish(complete);
   return *table;
 }
 
@@ -111,7 +113,7 @@ const FunctionTable& CodeImage::exports() {
   if (table) return *table;
   table.emplace(options_.functions);
   add_exports(*files_.module, *table);
-  table->finish();
+  table->finish(false);
   return *table;
 }
 

@@ -50,7 +50,7 @@ std::string demangle(std::string_view name, size_t most_bytes) {
   const std::string mangled(name);
   const auto text = std::make_unique<char[]>(most_bytes + 1);
   Output output{.text = text.get(), .size = 0, .most = most_bytes + 1, .full = {}};
-  if (!print(mangled.c_str(), output) || output.size == 0) return mangled;
+  if (!print(mangled.c_str(), output) || output.size == 0) return std::string(name);
   return bounded_name({output.text, output.size}, most_bytes);
 }
 

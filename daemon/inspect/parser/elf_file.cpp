@@ -33,10 +33,10 @@ int64_t nanoseconds(const timespec& time) {
 
 }  // namespace
 
-std::shared_ptr<ElfFile> ElfFile::open(Fd file, uint16_t machine) {
+std::shared_ptr<ElfFile> ElfFile::open(Fd file, uint16_t machine, Kind kind) {
   elf_version(EV_CURRENT);
   std::shared_ptr<ElfFile> elf(new ElfFile);
-  if (!elf->map(std::move(file)) || !elf->read_headers(machine)) return nullptr;
+  if (!elf->map(std::move(file)) || !elf->read_headers(machine, kind)) return nullptr;
   elf->read_sections();
   elf->facts_.valid = true;
   return elf;
@@ -60,13 +60,16 @@ bool ElfFile::map(Fd file) {
   return bytes != nullptr;
 }
 
-bool ElfFile::read_headers(uint16_t machine) {
+bool ElfFile::read_headers(uint16_t machine, Kind kind) {
   GElf_Ehdr header;
   if (elf_kind(elf_) != ELF_K_ELF || !gelf_getehdr(elf_, &header)) return false;
   if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB) return false;
-  if (header.e_machine != machine || (header.e_type != ET_EXEC && header.e_type != ET_DYN)) return false;
+  const bool runs = header.e_type == ET_EXEC || header.e_type == ET_DYN;
+  if (header.e_machine != machine || (!runs && (kind == Kind::program || header.e_type != ET_REL)))
+    return false;
   size_t count = 0;
-  if (elf_getphdrnum(elf_, &count) || count == 0 || count > kMostSegments) return false;
+  if (elf_getphdrnum(elf_, &count) || count > kMostSegments) return false;
+  if (count == 0 && kind == Kind::program) return false;
   for (size_t i = 0; i < count; ++i) {
     GElf_Phdr segment;
     if (!gelf_getphdr(elf_, static_cast<int>(i), &segment)) return false;

@@ -23,8 +23,12 @@ namespace loiter {
 
 class ElfFile {
  public:
-  // nullptr: no 64-bit ELF executable or shared object of that machine (EM_*), or it cannot be mapped.
-  static std::shared_ptr<ElfFile> open(Fd file, uint16_t machine);
+  enum class Kind {
+    program,     // an executable or shared object, or the debug file of one
+    supplement,  // what dwz has put aside: it says of itself that it is relocatable, and has no segments
+  };
+  // nullptr: no 64-bit ELF file of that kind and machine (EM_*), or it cannot be mapped.
+  static std::shared_ptr<ElfFile> open(Fd file, uint16_t machine, Kind kind = Kind::program);
   ~ElfFile();
   ElfFile(const ElfFile&) = delete;
   ElfFile& operator=(const ElfFile&) = delete;
@@ -63,7 +67,7 @@ class ElfFile {
   };
   ElfFile() = default;
   bool map(Fd file);
-  bool read_headers(uint16_t machine);
+  bool read_headers(uint16_t machine, Kind kind);
   void read_sections();
   void read_alt_link(Elf_Scn* section);
 

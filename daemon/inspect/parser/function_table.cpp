@@ -51,26 +51,26 @@ bool FunctionTable::is_plainer(const Function& a, const Function& b) const {
   return rank_a != rank_b ? rank_a < rank_b : name_a < name_b;
 }
 
-void FunctionTable::finish() {
+void FunctionTable::finish(bool complete) {
   std::sort(functions_.begin(), functions_.end(), [&](const Function& a, const Function& b) {
     return a.start != b.start ? a.start < b.start : is_plainer(a, b);
   });
   const auto last = std::unique(functions_.begin(), functions_.end(),
                                 [](const Function& a, const Function& b) { return a.start == b.start; });
   functions_.erase(last, functions_.end());
-  end_the_endless();
+  end_the_endless(complete);
   functions_.shrink_to_fit();
   names_.shrink_to_fit();
 }
 
 // Labels within a function of known size name nothing; others reach to what comes next.
-void FunctionTable::end_the_endless() {
+void FunctionTable::end_the_endless(bool complete) {
   uint64_t covered = 0;
   size_t kept = 0;
   for (size_t i = 0; i < functions_.size(); ++i) {
     Function function = functions_[i];
     if (function.end == kEndless) {
-      if (function.start < covered) continue;
+      if (!complete || function.start < covered) continue;
       if (i + 1 < functions_.size()) function.end = functions_[i + 1].start;
     } else {
       covered = std::max(covered, function.end);

@@ -23,11 +23,13 @@ class FunctionTable {
   };
   explicit FunctionTable(const Limits& limits) : limits_(limits) {}
 
-  // False: it is full. A version ("read@@GLIBC_2.2.5") is cut off. `size` 0: reaches to the next function.
+  // False: it is full. A version ("read@@GLIBC_2.2.5") is cut off. `size` 0: unknown.
   bool add(std::string_view name, uint64_t address, uint64_t size);
 
-  // All are there. Of those with one address the plainest name stays, the same one in each process.
-  void finish();
+  // No more will come. Of those with one address the plainest name stays, the same one in each process.
+  // `complete`: these are all functions of the file (.symtab), so that one without a size may be believed to
+  // reach to the next; else it is left out, as functions without a name may follow it (musl's memset).
+  void finish(bool complete);
 
   // The name of the function that covers an address.
   std::optional<std::string_view> find(uint64_t address) const;
@@ -46,7 +48,7 @@ class FunctionTable {
   };
   std::string_view name_of(const Function& function) const;
   bool is_plainer(const Function& a, const Function& b) const;
-  void end_the_endless();
+  void end_the_endless(bool complete);
   const Function* at(uint64_t address) const;
 
   Limits limits_;

@@ -33,8 +33,8 @@ bool belongs_to(const ElfFile& debug, const ElfFile& module) {
 
 }  // namespace
 
-std::shared_ptr<ElfFile> ModuleStore::open(Fd file) {
-  std::shared_ptr<ElfFile> opened = ElfFile::open(std::move(file), architecture_.elf_machine);
+std::shared_ptr<ElfFile> ModuleStore::open(Fd file, ElfFile::Kind kind) {
+  std::shared_ptr<ElfFile> opened = ElfFile::open(std::move(file), architecture_.elf_machine, kind);
   if (!opened) return nullptr;
   remove_gone(files_);
   for (const std::weak_ptr<ElfFile>& entry : files_)
@@ -54,7 +54,7 @@ std::shared_ptr<CodeImage> ModuleStore::image_of(CodeImage::Files files) {
 
 ModuleFacts ModuleStore::add_module(ModuleKey key, Fd file) {
   if (!has_room(key)) return {};
-  std::shared_ptr<ElfFile> opened = open(std::move(file));
+  std::shared_ptr<ElfFile> opened = open(std::move(file), ElfFile::Kind::program);
   Module& module = modules_[key];
   if (!opened) return {};
   module.image = image_of({.module = opened, .debug = nullptr, .supplement = nullptr});
@@ -64,7 +64,7 @@ ModuleFacts ModuleStore::add_module(ModuleKey key, Fd file) {
 ModuleFacts ModuleStore::add_debug_file(ModuleKey key, Fd file) {
   CodeImage* image = this->image(key);
   if (!image || image->files().debug) return {};
-  std::shared_ptr<ElfFile> opened = open(std::move(file));
+  std::shared_ptr<ElfFile> opened = open(std::move(file), ElfFile::Kind::program);
   CodeImage::Files files = image->files();
   if (!opened || !belongs_to(*opened, *files.module)) return {};
   files.debug = opened;
@@ -75,7 +75,7 @@ ModuleFacts ModuleStore::add_debug_file(ModuleKey key, Fd file) {
 ModuleFacts ModuleStore::add_supplement(ModuleKey key, Fd file) {
   CodeImage* image = this->image(key);
   if (!image || image->files().supplement) return {};
-  std::shared_ptr<ElfFile> opened = open(std::move(file));
+  std::shared_ptr<ElfFile> opened = open(std::move(file), ElfFile::Kind::supplement);
   CodeImage::Files files = image->files();
   const ElfFile& wanted_by = files.debug ? *files.debug : *files.module;
   if (!opened || opened->facts().build_id.empty() || opened->facts().build_id != wanted_by.alt_build_id())

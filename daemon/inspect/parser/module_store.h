@@ -47,7 +47,7 @@ class ModuleStore {
   bool has_room(ModuleKey key) const {
     return key != 0 && modules_.size() < limits_.modules && !modules_.contains(key);
   }
-  std::shared_ptr<ElfFile> open(Fd file);
+  std::shared_ptr<ElfFile> open(Fd file, ElfFile::Kind kind);
   std::shared_ptr<CodeImage> image_of(CodeImage::Files files);
 
   StackParser::Limits limits_;
