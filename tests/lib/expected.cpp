@@ -44,8 +44,9 @@ void compare_kind(Differences& differences, const json& wait, const json& fact) 
 
 void compare_object(Differences& differences, const json& wait, const json& fact) {
   const json& object = wait.at("object");
-  // A condition of musl waits at a node on the waiter's stack: src/thread/pthread_cond_timedwait.c.
-  if (fact.contains("object") && !(of_musl(fact) && fact.at("kind") == "condvar")) {
+  // musl's conditions and barriers wait at a word on a waiter's stack: src/thread/pthread_cond_timedwait.c,
+  // pthread_barrier_wait.c.
+  if (fact.contains("object") && !(of_musl(fact) && is_one_of(fact.at("kind"), "condvar|barrier"))) {
     const uint64_t from = fact.at("object"), size = fact.at("size");
     const uint64_t shown =
         object.is_string() ? strtoull(object.get_ref<const std::string&>().c_str(), nullptr, 16) : 0;
@@ -177,7 +178,8 @@ std::string function_name(const std::string& symbol) {
     if (name[i] == '>' || name[i] == ')') --depth;
     if (name[i] == ' ' && depth == 0) start = i + 1;  // a return type
   }
-  return name.substr(start);
+  name = name.substr(start);
+  return name.ends_with("operator") ? name + "()" : name;
 }
 
 ::testing::AssertionResult wait_is_as_told(const json& thread, const json& fact) {

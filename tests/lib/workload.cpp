@@ -93,4 +93,8 @@ nlohmann::json Workload::the(const std::vector<nlohmann::json>& facts, const std
   return found.front();
 }
 
+PerfMapRemover::~PerfMapRemover() {
+  unlink(path_.c_str());
+}
+
 }  // namespace loiter::test

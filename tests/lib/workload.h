@@ -53,4 +53,16 @@ class Workload {
   pid_t pid_;
 };
 
+// A program that is killed leaves its perf map: it goes with this.
+class PerfMapRemover {
+ public:
+  explicit PerfMapRemover(pid_t pid) : path_("/tmp/perf-" + std::to_string(pid) + ".map") {}
+  ~PerfMapRemover();
+  PerfMapRemover(const PerfMapRemover&) = delete;
+  PerfMapRemover& operator=(const PerfMapRemover&) = delete;
+
+ private:
+  std::string path_;
+};
+
 }  // namespace loiter::test

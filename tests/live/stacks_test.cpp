@@ -1,8 +1,6 @@
 // Stacks, function by function: of a program that knows each.
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "tests/lib/daemon.h"
 #include "tests/lib/expected.h"
 #include "tests/lib/proc.h"
@@ -12,19 +10,6 @@ namespace loiter::test {
 namespace {
 
 using nlohmann::json;
-
-// A program that is killed leaves its perf map: it goes with the test.
-class PerfMap {
- public:
-  explicit PerfMap(pid_t pid) : path_("/tmp/perf-" + std::to_string(pid) + ".map") {}
-  ~PerfMap() {
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
-
- private:
-  std::string path_;
-};
 
 void expect_stack(const json& thread, const json& fact) {
   SCOPED_TRACE(fact.at("case").get<std::string>());
@@ -41,7 +26,7 @@ class Stacks : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(Stacks, AreThoseOfTheSource) {
   Workload workload(GetParam());
-  const PerfMap map(workload.pid());
+  const PerfMapRemover remover(workload.pid());
   Daemon daemon;
   const json document = daemon.stacks(workload.pid());
   for (const json& fact : workload.facts()) expect_stack(find_thread(document, fact.at("tid")), fact);

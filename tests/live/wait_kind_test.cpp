@@ -72,7 +72,8 @@ TEST_P(WaitKind, OfThoseThatHoldIsNoLock) {
   std::set<pid_t> waiters;
   for (const json& fact : Workload::of_kind(workload.facts(), "thread"))
     waiters.insert(fact.at("tid").get<pid_t>());
-  for (const json& thread : daemon.tree(workload.pid()).at("threads"))
+  const json tree = daemon.tree(workload.pid());
+  for (const json& thread : tree.at("threads"))
     if (!waiters.contains(thread.at("tid"))) {
       EXPECT_TRUE(has_no_holder(thread));
       if (thread.at("tid") == workload.pid() || thread.at("wait").is_null()) continue;

@@ -309,7 +309,7 @@ std::string copy_of_library() {
   if (n < 0) die("readlink");
   const std::string program(self, static_cast<size_t>(n));
   const std::string from = program.substr(0, program.rfind('/')) + "/libvanishing.so";
-  const std::string to = "/tmp/loiter-test-vanishing-" + std::to_string(getpid()) + ".so";
+  std::string to = "/tmp/loiter-test-vanishing-" + std::to_string(getpid()) + ".so";
   FILE* in = fopen(from.c_str(), "r");
   FILE* out = fopen(to.c_str(), "w");
   if (!in || !out) die(from.c_str());
