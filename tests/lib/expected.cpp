@@ -89,7 +89,8 @@ void compare_holder(Differences& differences, const json& wait, const json& fact
   const bool may_be_missing = of_musl(fact) || state == "inherited" || (is_process(fact) && state == "null");
   const bool tid_right = tid == fact.at("holder_tid") || (is_process(fact) && tid.is_null());
   const bool right = tid_right && (pid == fact.at("holder_pid") || state == "ended" || state == "inherited");
-  differences.unless(right || (may_be_missing && tid.is_null() && pid.is_null()), "holder");
+  differences.unless(right || (may_be_missing && tid.is_null() && (pid.is_null() || state == "ended")),
+                     "holder");
   const bool state_may_vary = of_musl(fact) || (may_be_missing && state != "inherited");
   const std::string states = state + (state_may_vary ? "|none|unknown|null|alive" : "");
   differences.unless(is_one_of(wait.at("holder_state"), states), "holder_state, not " + states);
