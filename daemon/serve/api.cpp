@@ -46,8 +46,9 @@ std::optional<ProcessPath> process_path(const Request& request) {
   ProcessPath path;
   path.pid_text = request.path.substr(kProcessPrefix.size());
   size_t slash = path.pid_text.find('/');
-  if (slash != std::string::npos) {
-    path.part = path.pid_text.substr(slash + 1);
+  std::string part = slash == std::string::npos ? "" : path.pid_text.substr(slash + 1);
+  if (part == "stacks" || part == "chains") {
+    path.part = part;
     path.pid_text.resize(slash);
   }
   path.pid = whole_number<uint32_t>(path.pid_text);
@@ -84,7 +85,7 @@ std::optional<InspectRequest> Api::wanted_inspection(const Request& request) con
     wanted.kind = InspectRequest::Kind::stacks;
   else if (path->part == "chains")
     wanted.kind = InspectRequest::Kind::chains;
-  else if (!path->part.empty() || says_no(request, "waits"))
+  else if (says_no(request, "waits"))
     return std::nullopt;
   auto tid = number_in<uint32_t>(request, "tid");
   if (!tid) return std::nullopt;  // answer() tells
@@ -113,8 +114,6 @@ Answer Api::process(const Picture& picture, const Request& request, uint64_t thr
   ProcessPath path = *process_path(request);
   if (!path.pid || *path.pid == 0)
     return error(400, "bad_request", "'" + path.pid_text + "' is not a process id");
-  if (!path.part.empty() && path.part != "stacks" && path.part != "chains")
-    return error(404, "no_such_endpoint", "there is no " + request.path);
   auto tid = number_in<uint32_t>(request, "tid");
   if (!tid) return error(400, "bad_request", tid.error().message);
   const ProcessView* process = picture.snapshot->find(*path.pid);

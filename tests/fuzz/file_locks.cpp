@@ -7,6 +7,7 @@
 
 #include "daemon/inspect/descriptors.h"
 #include "daemon/inspect/file_locks.h"
+#include "tests/fuzz/fuzz.h"
 
 namespace {
 

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <span>
 #include <string_view>
+#include <vector>
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
@@ -22,6 +23,14 @@ constexpr bool kPlantedBug = true;
 #else
 constexpr bool kPlantedBug = false;
 #endif
+
+// Where the planted bug is to bite: reads behind a heap block.
+inline void bite(bool reached) {
+  if (!kPlantedBug || !reached) return;
+  const std::vector<char> block(8);
+  volatile char behind = block.data()[block.size()];
+  (void)behind;
+}
 
 // Takes an input apart from the front; at its end there are zeros.
 class Input {

@@ -105,8 +105,8 @@ TEST(Tree, AStoppedProcessGoesOn) {
   workload.process().signal(SIGSTOP);
   ASSERT_TRUE(
       await("it is stopped", [&] { return thread_stat(workload.pid(), workload.pid())->state == 'T'; }));
-  for (const auto& thread : daemon.tree(workload.pid()).at("threads"))
-    EXPECT_EQ(thread.at("state"), "stopped") << thread;
+  const json stopped = daemon.tree(workload.pid());
+  for (const auto& thread : stopped.at("threads")) EXPECT_EQ(thread.at("state"), "stopped") << thread;
   workload.process().signal(SIGCONT);
   ASSERT_TRUE(await("it goes on", [&] { return thread_stat(workload.pid(), workload.pid())->state == 'S'; }));
   EXPECT_EQ(find_thread(daemon.tree(workload.pid()), workload.pid()).at("state"), "sleeping");

@@ -85,6 +85,59 @@ TEST_F(ApiTest, PathsThatNameNoPidAreRefused) {
     expect_error(get(std::string("/v1/processes/") + text), 400, "bad_request");
 }
 
+TEST_F(ApiTest, TellsWhatMustBeLookedAtInside) {
+  const auto wanted = api_.wanted_inspection({"/v1/processes/100/stacks", {{"tid", "101"}, {"lines", "0"}}});
+  ASSERT_TRUE(wanted);
+  EXPECT_EQ(wanted->kind, InspectRequest::Kind::stacks);
+  EXPECT_EQ(wanted->pid, 100u);
+  EXPECT_EQ(wanted->tid, 101u);
+  EXPECT_FALSE(wanted->with_lines);
+  EXPECT_FALSE(wanted->kernel_stacks);
+  EXPECT_EQ(api_.wanted_inspection({"/v1/processes/100/chains", {}})->kind, InspectRequest::Kind::chains);
+  EXPECT_EQ(api_.wanted_inspection({"/v1/processes/100", {}})->kind, InspectRequest::Kind::waits);
+  EXPECT_FALSE(api_.wanted_inspection({"/v1/processes/100", {{"waits", "0"}}}));
+  EXPECT_FALSE(api_.wanted_inspection({"/v1/processes/90/stacks", {}}));  // it has ended
+  EXPECT_FALSE(api_.wanted_inspection({"/v1/processes/55/stacks", {}}));
+  EXPECT_FALSE(api_.wanted_inspection({"/v1/processes", {}}));
+}
+
+TEST_F(ApiTest, WithoutALookInsideThereAreNoStacks) {
+  expect_error(get("/v1/processes/90/stacks"), 404, "no_such_process");
+  EXPECT_EQ(document("/v1/processes/100")["threads"][0]["wait"], nullptr);
+}
+
+TEST_F(ApiTest, StacksOfAThread) {
+  auto inspection = std::make_shared<Inspection>();
+  inspection->pid = 100;
+  for (uint32_t tid : {100, 101}) {
+    InspectedThread& thread = inspection->threads.emplace_back();
+    thread.record.id = {.tid = tid, .tgid = 100, .start_boot_ns = 1, .exec_id = 0, .pad = 0};
+    thread.record.state = 1;
+    thread.blocked = true;
+  }
+  inspection->threads[1].stack = 0;
+  inspection->stacks.places.push_back(
+      {0x10, 5, 0x8, "", {{"in\xff()", "a.c", 3, true}, {"f", "a.c", 9, false}}});
+  inspection->stacks.stacks.push_back({{0}, Cut::none, 0, 0});
+  inspection->modules[5] = "/bin/x";
+  inspection->threads[1].wait.emplace().kind = WaitKind::lock;
+  inspection->threads[1].wait->holder = {HolderState::alive, 100, 100};
+  InspectAnswer answer;
+  answer.inspection = inspection;
+  const Answer reply = api_.answer({"/v1/processes/100/stacks", {{"tid", "101"}}}, 0, &answer);
+  ASSERT_EQ(reply.status, 200u) << reply.body;
+  const json threads = json::parse(reply.body)["threads"];
+  ASSERT_EQ(threads.size(), 1u);
+  EXPECT_EQ(threads[0]["stack"].size(), 2u);
+  EXPECT_EQ(threads[0]["stack"][0]["inlined"], true);
+  EXPECT_EQ(threads[0]["stack"][1]["symbol"], "f");
+  EXPECT_EQ(threads[0]["stack"][1]["module"], "/bin/x");
+  EXPECT_EQ(threads[0]["cut"], nullptr);
+  EXPECT_EQ(threads[0]["wait"]["holder_tid"], 100);
+  EXPECT_EQ(threads[0]["wait"]["holder_state"], "alive");
+  expect_error(api_.answer({"/v1/processes/100/stacks", {{"tid", "7"}}}, 0, &answer), 404, "no_such_thread");
+}
+
 TEST_F(ApiTest, UnknownPathsAreNoEndpoints) {
   for (const char* path : {"/", "", "/v1", "/v2/status", "/v1/status/", "/v1/processesx", "/v1/scan/1"})
     expect_error(get(path), 404, "no_such_endpoint");

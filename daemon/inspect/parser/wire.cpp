@@ -40,8 +40,32 @@ void require(bool holds) {
   if (!holds) throw Malformed{};
 }
 
+// protozero asserts that a field is of the type that it is asked for.
+using Type = protozero::pbf_wire_type;
+
+protozero::pbf_reader& of_type(protozero::pbf_reader& reader, Type type) {
+  require(reader.has_wire_type(type));
+  return reader;
+}
+
+uint64_t fixed_of(protozero::pbf_reader& reader) {
+  return of_type(reader, Type::fixed64).get_fixed64();
+}
+
+uint32_t number_of(protozero::pbf_reader& reader) {
+  return of_type(reader, Type::varint).get_uint32();
+}
+
+bool flag_of(protozero::pbf_reader& reader) {
+  return of_type(reader, Type::varint).get_bool();
+}
+
+protozero::pbf_reader message_of(protozero::pbf_reader& reader) {
+  return of_type(reader, Type::length_delimited).get_message();
+}
+
 std::string text_of(protozero::pbf_reader& reader) {
-  protozero::data_view view = reader.get_view();
+  protozero::data_view view = of_type(reader, Type::length_delimited).get_view();
   require(view.size() <= kMaxText);
   return {view.data(), view.size()};
 }
@@ -67,10 +91,10 @@ CodeLine decode_line(protozero::pbf_reader reader) {
         line.file = text_of(reader);
         break;
       case kNumber:
-        line.line = reader.get_uint32();
+        line.line = number_of(reader);
         break;
       case kInlined:
-        line.inlined = reader.get_bool();
+        line.inlined = flag_of(reader);
         break;
       default:
         reader.skip();
@@ -82,20 +106,20 @@ CodePlace decode_place(protozero::pbf_reader reader) {
   CodePlace place;
   while (reader.next()) switch (reader.tag()) {
       case kPc:
-        place.pc = reader.get_fixed64();
+        place.pc = fixed_of(reader);
         break;
       case kModule:
-        place.module = reader.get_uint64();
+        place.module = of_type(reader, Type::varint).get_uint64();
         break;
       case kOffset:
-        place.offset = reader.get_uint64();
+        place.offset = of_type(reader, Type::varint).get_uint64();
         break;
       case kExportName:
         place.export_name = text_of(reader);
         break;
       case kLine:
         require(place.lines.size() < kMaxLines);
-        place.lines.push_back(decode_line(reader.get_message()));
+        place.lines.push_back(decode_line(message_of(reader)));
         break;
       default:
         reader.skip();
@@ -108,22 +132,22 @@ Stack decode_stack(protozero::pbf_reader reader) {
   Stack stack;
   while (reader.next()) switch (reader.tag()) {
       case kPlaces:
-        for (uint32_t place : reader.get_packed_uint32()) {
+        for (uint32_t place : of_type(reader, Type::length_delimited).get_packed_uint32()) {
           require(stack.places.size() < kMaxFrames);
           stack.places.push_back(place);
         }
         break;
       case kCut: {
-        uint32_t cut = reader.get_uint32();
+        uint32_t cut = number_of(reader);
         require(cut <= static_cast<uint32_t>(Cut::too_deep));
         stack.cut = static_cast<Cut>(cut);
         break;
       }
       case kWantedEnd:
-        stack.wanted_end = reader.get_fixed64();
+        stack.wanted_end = fixed_of(reader);
         break;
       case kWantedStart:
-        stack.wanted_start = reader.get_fixed64();
+        stack.wanted_start = fixed_of(reader);
         break;
       default:
         reader.skip();
@@ -206,7 +230,7 @@ Result<ModuleFacts> decode_facts(std::string_view message) {
     ModuleFacts facts;
     while (reader.next()) switch (reader.tag()) {
         case kValid:
-          facts.valid = reader.get_bool();
+          facts.valid = flag_of(reader);
           break;
         case kBuildId:
           facts.build_id = text_of(reader);
@@ -215,16 +239,16 @@ Result<ModuleFacts> decode_facts(std::string_view message) {
           facts.debug_link = text_of(reader);
           break;
         case kDebugLinkCrc:
-          facts.debug_link_crc = reader.get_uint32();
+          facts.debug_link_crc = number_of(reader);
           break;
         case kAltLink:
           facts.alt_link = text_of(reader);
           break;
         case kHasLines:
-          facts.has_lines = reader.get_bool();
+          facts.has_lines = flag_of(reader);
           break;
         case kHasSymbols:
-          facts.has_symbols = reader.get_bool();
+          facts.has_symbols = flag_of(reader);
           break;
         default:
           reader.skip();
@@ -267,11 +291,11 @@ Result<UnwindReply> decode_reply(std::string_view message, size_t jobs) {
     while (reader.next()) switch (reader.tag()) {
         case kPlace:
           require(reply.places.size() < kMaxPlaces);
-          reply.places.push_back(decode_place(reader.get_message()));
+          reply.places.push_back(decode_place(message_of(reader)));
           break;
         case kStack:
           require(reply.stacks.size() < jobs);
-          reply.stacks.push_back(decode_stack(reader.get_message()));
+          reply.stacks.push_back(decode_stack(message_of(reader)));
           break;
         default:
           reader.skip();
