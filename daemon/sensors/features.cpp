@@ -28,6 +28,13 @@ Feature ptrace_scope() {
   return {"foreign_memory", "ok", "memory of processes can be read without stopping them"};
 }
 
+// linux/capability.h of older headers lacks it.
+constexpr unsigned kCapCheckpointRestore = 40;
+
+bool holds(unsigned capability) {
+  return capng_have_capability(CAPNG_EFFECTIVE, capability) != 0;
+}
+
 Feature probed(const char* name, bool there, const char* with, const char* without) {
   return {name, there ? "ok" : "degraded", there ? with : without};
 }
@@ -60,10 +67,15 @@ std::vector<Feature> probe_features(bool uses_btf, bool dates_waits) {
       probed("task_storage", task_storage, "wait tracing keeps its state with the thread",
              "wait tracing needs a hash map"),
       probed("uprobes", uprobe_programs, "the kernel takes programs for uprobes", "no pthread events"),
-      probed("executable_paths", capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_PTRACE) != 0,
-             "the executable of every process is known",
+      probed("executable_paths", holds(CAP_SYS_PTRACE), "the executable of every process is known",
              "without CAP_SYS_PTRACE executables of other users' processes are unknown"),
       ptrace_scope(),
+      probed("stacks", holds(CAP_SYS_CHROOT), "stacks are unwound and named by a child without privileges",
+             "without CAP_SYS_CHROOT that child cannot be locked in: no stacks, no owners of locks"),
+      probed("mapped_files", holds(kCapCheckpointRestore), "programs are read as they are mapped",
+             "without CAP_CHECKPOINT_RESTORE programs that were deleted or replaced have no names in stacks"),
+      probed("foreign_files", holds(CAP_DAC_READ_SEARCH), "programs and descriptors of all users are read",
+             "without CAP_DAC_READ_SEARCH those of other users are unknown where they are not public"),
   };
 }
 

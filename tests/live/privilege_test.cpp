@@ -10,6 +10,7 @@
 #include "tests/lib/daemon.h"
 #include "tests/lib/paths.h"
 #include "tests/lib/proc.h"
+#include "tests/lib/workload.h"
 
 namespace loiter::test {
 namespace {
@@ -104,6 +105,31 @@ TEST(Privilege, EachCapabilityIsMissedClearly) {
   for (const auto& capability : status.at("capabilities"))
     if (capability.at("held").get<bool>())
       expect_clear_without(capability.at("name"), static_cast<size_t>(ok));
+}
+
+// Of the children that look inside processes, the one that parses foreign files has nothing.
+TEST(Privilege, WhoParsesForeignFilesHasNone) {
+  Workload workload("blocker", {"mutex"});
+  Daemon daemon;
+  ASSERT_FALSE(daemon.stacks(workload.pid()).at("threads").empty());
+  size_t parsers = 0, openers = 0;
+  for (pid_t child : children_of(daemon.pid())) {
+    auto status = thread_status(child, child);
+    openers += status["Name"] == "loiter-opener";
+    EXPECT_EQ(status["NoNewPrivs"], "1");
+    if (status["Name"] != "loiter-parser") continue;
+    ++parsers;
+    for (const char* set : {"CapEff", "CapPrm", "CapInh", "CapAmb"})
+      EXPECT_EQ(std::stoull(status[set], nullptr, 16), 0u) << set;
+    EXPECT_EQ(status["Seccomp"], "2");
+    char root[64];
+    const std::string path = "/proc/" + std::to_string(child) + "/root";
+    const ssize_t size = readlink(path.c_str(), root, sizeof(root));
+    ASSERT_GT(size, 0);
+    EXPECT_TRUE(std::string(root, static_cast<size_t>(size)).ends_with("/fd")) << root;
+  }
+  EXPECT_EQ(parsers, 1u);
+  EXPECT_EQ(openers, 1u);
 }
 
 TEST(Privilege, WithoutAnyTheDaemonSaysSo) {

@@ -99,7 +99,7 @@ TEST(Server, OutlivesClientsThatLeaveHalfWay) {
   Daemon daemon;
   Workload workload("storm");
   workload.command("keep 300");
-  daemon.status();
+  daemon.tree(workload.pid());  // opens what it looks inside processes with, and keeps it
   const size_t files = open_file_count(daemon.pid());
   const std::string tree = "/v1/processes/" + std::to_string(workload.pid());
   for (int i = 0; i < 60; ++i) {

@@ -271,6 +271,7 @@ TEST_F(TopTest, PauseFreezesThePictureWhileTheCursorMoves) {
   Tmux terminal(80, 24);
   start(terminal);
   open(terminal, workload.pid());
+  ASSERT_TRUE(terminal.await_text("futex 0x"));
   terminal.type(" ");
   ASSERT_TRUE(terminal.await_text("PAUSED"));
   // Without the branches before the name, which tell where it stands.
@@ -279,7 +280,7 @@ TEST_F(TopTest, PauseFreezesThePictureWhileTheCursorMoves) {
     return has(row, "blocker") ? row.substr(row.find("blocker")) : "";
   };
   const std::string before = figures(terminal.screen());
-  ASSERT_NE(before, "");
+  ASSERT_NE(before, "") << terminal.screen();
   terminal.press({"Down", "Down"});
   EXPECT_TRUE(terminal.await_text("4s old"));
   EXPECT_EQ(figures(terminal.screen()), before);
