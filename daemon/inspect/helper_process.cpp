@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -21,6 +22,7 @@ namespace loiter {
 namespace {
 
 constexpr time_t kSendPatienceSeconds = 5;
+constexpr uint64_t kCancelLookMs = 100;
 
 // What goes first: the length of what follows. A descriptor rides with it.
 using Length = uint64_t;
@@ -100,7 +102,8 @@ ssize_t receive_some(int socket, std::byte* to, size_t size, Fd* fd) {
 
 // PR_SET_PDEATHSIG fires when the *thread* that forked ends: so a helper's owner is a thread that lives as
 // long as it does.
-Result<HelperProcess> HelperProcess::start(const std::string& role, int memory_fd) {
+Result<HelperProcess> HelperProcess::start(const std::string& role, int memory_fd,
+                                           const std::atomic<bool>& cancel) {
   std::array<int, 2> ends{};
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()))
     return Error{Error::Kind::internal, std::string("cannot make a socket pair: ") + std::strerror(errno)};
@@ -112,16 +115,17 @@ Result<HelperProcess> HelperProcess::start(const std::string& role, int memory_f
   if (pid < 0) return Error{Error::Kind::internal, std::string("cannot fork: ") + std::strerror(errno)};
   if (pid == 0) become_helper(parent, role.c_str(), theirs.get(), memory_fd);
   Fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
-  return HelperProcess(pid, std::move(pidfd), std::move(ours));
+  return HelperProcess(pid, std::move(pidfd), std::move(ours), cancel);
 }
 
-HelperProcess::HelperProcess(pid_t pid, Fd pidfd, Fd socket)
-    : pid_(pid), pidfd_(std::move(pidfd)), socket_(std::move(socket)) {}
+HelperProcess::HelperProcess(pid_t pid, Fd pidfd, Fd socket, const std::atomic<bool>& cancel)
+    : pid_(pid), pidfd_(std::move(pidfd)), socket_(std::move(socket)), cancel_(cancel) {}
 
 HelperProcess::HelperProcess(HelperProcess&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)),
       pidfd_(std::move(other.pidfd_)),
-      socket_(std::move(other.socket_)) {}
+      socket_(std::move(other.socket_)),
+      cancel_(other.cancel_) {}
 
 HelperProcess::~HelperProcess() {
   if (pid_ < 0) return;
@@ -142,11 +146,12 @@ bool HelperProcess::send(const void* data, size_t size, int fd) {
 bool HelperProcess::receive_exactly(std::byte* to, size_t size, uint64_t deadline_mono_ns, Fd* fd) {
   while (size > 0) {
     uint64_t now = monotonic_now_ns();
-    if (now >= deadline_mono_ns) return false;
+    if (now >= deadline_mono_ns || cancel_) return false;
     pollfd state{socket_.get(), POLLIN, 0};
-    int ready = poll(&state, 1, static_cast<int>((deadline_mono_ns - now) / 1'000'000 + 1));
-    if (ready < 0 && errno == EINTR) continue;
-    if (ready <= 0) return false;
+    uint64_t left_ms = (deadline_mono_ns - now) / 1'000'000 + 1;
+    int ready = poll(&state, 1, static_cast<int>(std::min(left_ms, kCancelLookMs)));
+    if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
+    if (ready < 0) return false;
     ssize_t got = receive_some(socket_.get(), to, size, fd);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return false;

@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -24,8 +25,9 @@ constexpr int kHelperMemoryFd = 4;
 
 class HelperProcess {
  public:
-  // `memory`: a memfd that the child gets as kHelperMemoryFd.
-  static Result<HelperProcess> start(const std::string& role, int memory_fd);
+  // `memory`: a memfd that the child gets as kHelperMemoryFd. `cancel`: set by another thread, ends a wait
+  // for the child early; outlives this.
+  static Result<HelperProcess> start(const std::string& role, int memory_fd, const std::atomic<bool>& cancel);
 
   HelperProcess(HelperProcess&&) noexcept;
   HelperProcess& operator=(HelperProcess&&) = delete;
@@ -36,16 +38,18 @@ class HelperProcess {
   // One message with up to one descriptor. False: the child is gone.
   bool send(const void* data, size_t size, int fd = -1);
 
-  // The next message whole, before `deadline_mono_ns`. False: gone, too late, or longer than `max_size`.
+  // The next message whole, before `deadline_mono_ns`. False: gone, too late, longer than `max_size`, or
+  // `cancel` became true meanwhile.
   bool receive(std::vector<std::byte>& message, size_t max_size, uint64_t deadline_mono_ns, Fd* fd = nullptr);
 
  private:
-  HelperProcess(pid_t pid, Fd pidfd, Fd socket);
+  HelperProcess(pid_t pid, Fd pidfd, Fd socket, const std::atomic<bool>& cancel);
   bool receive_exactly(std::byte* to, size_t size, uint64_t deadline_mono_ns, Fd* fd);
 
   pid_t pid_ = -1;
   Fd pidfd_;
   Fd socket_;
+  const std::atomic<bool>& cancel_;
 };
 
 // The child's side of the same, blocking. False: the owner is gone.

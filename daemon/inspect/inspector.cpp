@@ -76,7 +76,7 @@ InspectAnswerPtr answer(Looker& looker, const InspectRequest& request) {
 
 void Inspector::run() {
   pthread_setname_np(pthread_self(), "inspector");
-  auto looker = Looker::make(*host_);
+  auto looker = Looker::make(*host_, stopping_);
   if (!looker) spdlog::error("processes cannot be looked into: {}", looker.error().message);
   while (true) {
     Item item;

@@ -73,7 +73,7 @@ class Inspector {
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Item> queue_;
-  bool stopping_ = false;
+  std::atomic<bool> stopping_ = false;  // written under the mutex
   InspectorCounts counts_;
   std::thread thread_;
 };

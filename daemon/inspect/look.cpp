@@ -30,19 +30,20 @@ bool same_sleep(const loiter_thread& before, const loiter_thread& after) {
 
 }  // namespace
 
-Result<std::unique_ptr<Looker>> Looker::make(const HostLookup& host) {
+Result<std::unique_ptr<Looker>> Looker::make(const HostLookup& host, const std::atomic<bool>& cancel) {
   auto memory = SharedMemory::make();
   if (!memory) return memory.error();
   auto reader = TaskReader::open();
   if (!reader) return reader.error();
-  return std::unique_ptr<Looker>(new Looker(host, std::move(*memory), std::move(*reader)));
+  return std::unique_ptr<Looker>(new Looker(host, cancel, std::move(*memory), std::move(*reader)));
 }
 
-Looker::Looker(const HostLookup& host, SharedMemory memory, std::unique_ptr<TaskReader> reader)
+Looker::Looker(const HostLookup& host, const std::atomic<bool>& cancel, SharedMemory memory,
+               std::unique_ptr<TaskReader> reader)
     : host_(host),
       memory_(std::move(memory)),
-      opener_(memory_),
-      parser_(memory_),
+      opener_(memory_, cancel),
+      parser_(memory_, cancel),
       modules_(opener_, parser_),
       stacks_(memory_, opener_, parser_, modules_),
       reader_(std::move(reader)),

@@ -4,6 +4,7 @@
 // Owned by the inspector's thread, with the helpers it uses.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -35,7 +36,8 @@ struct LookWish {
 
 class Looker {
  public:
-  static Result<std::unique_ptr<Looker>> make(const HostLookup& host);
+  // `cancel`, set by another thread, makes the look under way give up soon.
+  static Result<std::unique_ptr<Looker>> make(const HostLookup& host, const std::atomic<bool>& cancel);
 
   InspectionPtr look(const LookWish& wish);
 
@@ -43,7 +45,8 @@ class Looker {
   uint64_t parser_restarts() const { return parser_.generation(); }
 
  private:
-  Looker(const HostLookup& host, SharedMemory memory, std::unique_ptr<TaskReader> reader);
+  Looker(const HostLookup& host, const std::atomic<bool>& cancel, SharedMemory memory,
+         std::unique_ptr<TaskReader> reader);
   bool read_threads(const LookWish& wish, Inspection& inspection);
   void read_details(const LookWish& wish, Inspection& inspection);
   void take_stacks(const LookWish& wish, const std::vector<Mapping>& mappings, Inspection& inspection);

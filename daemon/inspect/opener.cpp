@@ -67,7 +67,7 @@ void SharedMemory::wipe(size_t used) const {
 
 Result<std::vector<std::byte>> Opener::call(const std::vector<std::byte>& request, Fd* fd) {
   if (!child_) {
-    auto started = HelperProcess::start("opener", memory_.fd());
+    auto started = HelperProcess::start("opener", memory_.fd(), cancel_);
     if (!started) return started.error();
     child_.emplace(std::move(*started));
   }
@@ -76,6 +76,7 @@ Result<std::vector<std::byte>> Opener::call(const std::vector<std::byte>& reques
       !child_->receive(reply, kMaxReply, monotonic_now_ns() + kPatienceNs, fd) ||
       reply.size() < sizeof(OpenerReply)) {
     child_.reset();
+    if (cancel_) return Error{Error::Kind::unavailable, "the daemon ends"};
     ++restarts_;
     spdlog::warn("the opener did not answer in time, another one takes its place");
     return Error{Error::Kind::unavailable, "reading it hung"};

@@ -6,6 +6,7 @@
 // used again: the caller checks its identity again after the last read.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -65,7 +66,7 @@ struct FileToOpen {
 
 class Opener : public ProcFiles {
  public:
-  explicit Opener(const SharedMemory& memory) : memory_(memory) {}
+  Opener(const SharedMemory& memory, const std::atomic<bool>& cancel) : memory_(memory), cancel_(cancel) {}
 
   // Fills `got` of each piece. An error: the process cannot be read at all, or the reading hung.
   Status read_memory(uint32_t pid, std::vector<MemoryPiece>& pieces);
@@ -84,6 +85,7 @@ class Opener : public ProcFiles {
   struct Call;
   Result<std::vector<std::byte>> call(const std::vector<std::byte>& request, Fd* fd = nullptr);
   const SharedMemory& memory_;
+  const std::atomic<bool>& cancel_;
   std::optional<HelperProcess> child_;
   uint64_t restarts_ = 0;
 };

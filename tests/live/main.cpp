@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstring>
 
+#include "daemon/inspect/opener.h"
 #include "tests/lib/await.h"
 #include "tests/lib/proc.h"
 
@@ -38,6 +40,9 @@ class LeaveNothingBehind : public ::testing::EmptyTestEventListener {
 }  // namespace loiter::test
 
 int main(int argc, char** argv) {
+  // As loiterd does: tests of the opener start it from this executable.
+  if (argc == 3 && std::strcmp(argv[1], "--helper") == 0 && std::strcmp(argv[2], "opener") == 0)
+    return loiter::run_opener_child();
   ::testing::InitGoogleTest(&argc, argv);
   if (!::testing::GTEST_FLAG(list_tests) && geteuid() != 0) {
     fprintf(stderr, "live_tests: needs root: they load BPF programs\n");

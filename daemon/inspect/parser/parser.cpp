@@ -15,7 +15,7 @@ constexpr size_t kMaxReply = 256 << 20;
 
 Result<std::string> Parser::call(const std::vector<std::byte>& request, int fd) {
   if (!child_) {
-    auto started = HelperProcess::start("parser", memory_.read_only_fd());
+    auto started = HelperProcess::start("parser", memory_.read_only_fd(), cancel_);
     if (!started) return started.error();
     child_.emplace(std::move(*started));
   }
@@ -24,6 +24,7 @@ Result<std::string> Parser::call(const std::vector<std::byte>& request, int fd) 
       child_->receive(reply, kMaxReply, monotonic_now_ns() + kPatienceNs))
     return std::string(reinterpret_cast<const char*>(reply.data()), reply.size());
   child_.reset();
+  if (cancel_) return Error{Error::Kind::unavailable, "the daemon ends"};
   ++generation_;
   spdlog::warn("the parser of stacks died or took too long, another one takes its place");
   return Error{Error::Kind::unavailable, "the parser of stacks died or took too long"};

@@ -5,6 +5,7 @@
 // any more, which generation() tells.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -21,7 +22,7 @@ namespace loiter {
 
 class Parser {
  public:
-  explicit Parser(const SharedMemory& memory) : memory_(memory) {}
+  Parser(const SharedMemory& memory, const std::atomic<bool>& cancel) : memory_(memory), cancel_(cancel) {}
 
   // Changes when the child was replaced: what was added before is gone.
   uint64_t generation() const { return generation_; }
@@ -35,6 +36,7 @@ class Parser {
  private:
   Result<std::string> call(const std::vector<std::byte>& request, int fd);
   const SharedMemory& memory_;
+  const std::atomic<bool>& cancel_;
   std::optional<HelperProcess> child_;
   uint64_t generation_ = 0;
 };
