@@ -39,6 +39,19 @@ class DocumentWriter {
     text_ += ']';
   }
 
+  // The same with rows that are JSON text already.
+  template <typename Items, typename MakeText>
+  void array_of_text(std::string_view key, const Items& items, MakeText make_text) {
+    begin_field(key);
+    text_ += '[';
+    bool first = true;
+    for (const auto& item : items) {
+      if (!std::exchange(first, false)) text_ += ',';
+      text_ += make_text(item);
+    }
+    text_ += ']';
+  }
+
   // The whole document. The writer is used up.
   std::string finish() && {
     text_ += '}';

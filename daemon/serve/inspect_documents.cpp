@@ -1,6 +1,7 @@
 #include "daemon/serve/inspect_documents.h"
 
 #include <cstring>
+#include <map>
 #include <unordered_map>
 
 #include "daemon/base/bytes.h"
@@ -41,14 +42,47 @@ Json frame_json(const Inspection& inspection, const CodePlace& place, const Code
           {"inlined", line.inlined}};
 }
 
-Json stack_json(const Inspection& inspection, const InspectedThread& thread) {
-  Json frames = Json::array();
-  if (!thread.stack || *thread.stack >= inspection.stacks.stacks.size()) return frames;
-  for (uint32_t place : inspection.stacks.stacks[*thread.stack].places)
-    for (const CodeLine& line : inspection.stacks.places[place].lines)
-      frames.push_back(frame_json(inspection, inspection.stacks.places[place], line));
-  return frames;
-}
+// The frames of a thread as text. Most threads of a process share a few stacks, and all of them their outer
+// frames: each is written once.
+class StackTexts {
+ public:
+  explicit StackTexts(const Inspection& inspection) : inspection_(inspection) {}
+
+  const std::string& of(const InspectedThread& thread) {
+    static const std::vector<uint32_t> kNone;
+    const std::vector<Stack>& stacks = inspection_.stacks.stacks;
+    bool has = thread.stack && *thread.stack < stacks.size();
+    return text_of(has ? stacks[*thread.stack].places : kNone);
+  }
+
+ private:
+  const std::string& text_of(const std::vector<uint32_t>& places) {
+    auto [found, added] = stacks_.try_emplace(places);
+    if (!added) return found->second;
+    std::string& text = found->second = "[";
+    for (uint32_t place : places) {
+      if (text.size() > 1) text += ',';
+      text += place_text(place);
+    }
+    text += ']';
+    return text;
+  }
+
+  const std::string& place_text(uint32_t index) {
+    auto [found, added] = places_.try_emplace(index);
+    if (!added) return found->second;
+    const CodePlace& place = inspection_.stacks.places[index];
+    for (const CodeLine& line : place.lines) {
+      if (!found->second.empty()) found->second += ',';
+      found->second += dump(frame_json(inspection_, place, line));
+    }
+    return found->second;
+  }
+
+  const Inspection& inspection_;
+  std::map<std::vector<uint32_t>, std::string> stacks_;
+  std::unordered_map<uint32_t, std::string> places_;
+};
 
 Json strings_json(const std::vector<std::string>& strings) {
   Json list = Json::array();
@@ -93,17 +127,22 @@ std::string stacks_document(const Picture& picture, const ProcessView& process, 
     if (!tid || thread.record.id.tid == *tid) threads.push_back(&thread);
   std::unordered_map<uint32_t, const ThreadView*> views;
   for (const ThreadView& view : process.threads) views[view.key.tid] = &view;
-  document.array("threads", threads, [&](const InspectedThread* thread) {
+  StackTexts stacks(inspection);
+  document.array_of_text("threads", threads, [&](const InspectedThread* thread) {
     Json row = {{"tid", thread->record.id.tid},
                 {"name", name_of(thread->record)},
                 {"state", to_string(state_of(thread->record))}};
     auto view = views.find(thread->record.id.tid);
     std::optional<uint64_t> blocked_ns = add_age(row, view == views.end() ? nullptr : view->second, *thread);
     row["wait"] = wait_json(snapshot, inspection, thread, blocked_ns);
-    row["stack"] = stack_json(inspection, *thread);
     row["cut"] = text_or_null(thread->cut);
     row["kernel_stack"] = kernel_stacks ? strings_json(thread->kernel_stack) : Json(nullptr);
-    return row;
+    std::string text = dump(row);
+    text.pop_back();
+    text += ",\"stack\":";
+    text += stacks.of(*thread);
+    text += '}';
+    return text;
   });
   return std::move(document).finish();
 }
