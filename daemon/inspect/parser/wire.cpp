@@ -57,7 +57,8 @@ uint32_t number_of(protozero::pbf_reader& reader) {
 }
 
 bool flag_of(protozero::pbf_reader& reader) {
-  return of_type(reader, Type::varint).get_bool();
+  // Not get_bool(), which reads a byte where there may be none (protozero 1.7.1).
+  return number_of(reader) != 0;
 }
 
 protozero::pbf_reader message_of(protozero::pbf_reader& reader) {
