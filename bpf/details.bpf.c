@@ -12,14 +12,15 @@ __u32 kernel_stacks; /* enum loiter_kernel_stacks: set before a pass */
 struct loiter_task_detail record;
 __u64 addresses[LOITER_KERNEL_FRAMES];
 
+/* All by bpf_probe_read_kernel: 6.1 refuses an offset from a trusted pointer that it does not know. */
 static __always_inline __u32 ns_tid_of(struct task_struct* task) {
-  struct pid* pid = task->thread_pid;
+  struct pid* pid = BPF_CORE_READ(task, thread_pid);
   if (!pid) return 0; /* it has been reaped */
+  __u64 last = (__u64)pid + bpf_core_field_offset(struct pid, numbers) +
+               (__u64)BPF_CORE_READ(pid, level) * bpf_core_type_size(struct upid) +
+               bpf_core_field_offset(struct upid, nr);
   __u32 nr = 0;
-  const void* last = (const void*)pid + bpf_core_field_offset(struct pid, numbers) +
-                     (__u64)pid->level * bpf_core_type_size(struct upid) +
-                     bpf_core_field_offset(struct upid, nr);
-  if (bpf_probe_read_kernel(&nr, sizeof(nr), last)) count_loss(LOITER_LOSS_READ_NS_TID);
+  if (bpf_probe_read_kernel(&nr, sizeof(nr), (const void*)last)) count_loss(LOITER_LOSS_READ_NS_TID);
   return nr;
 }
 
@@ -49,8 +50,8 @@ int details(struct bpf_iter__task* ctx) {
       (kernel_stacks == LOITER_KERNEL_STACKS_BLOCKED_HARD && (task->__state & TASK_UNINTERRUPTIBLE)))
     name_frames(task);
   bpf_seq_write(ctx->meta->seq, &record, __builtin_offsetof(struct loiter_task_detail, frames));
-  __u64 size = (__u64)record.kernel_frames * LOITER_KERNEL_SYMBOL_LEN;
-  barrier_var(size); /* the verifier is to see the very register that is checked */
-  if (size && size <= sizeof(record.frames)) bpf_seq_write(ctx->meta->seq, record.frames, size);
+  /* One by one: the verifier of 6.1 loses sight of a length that is not constant. */
+  for (__u32 i = 0; i < LOITER_KERNEL_FRAMES && i < record.kernel_frames; ++i)
+    bpf_seq_write(ctx->meta->seq, record.frames[i], LOITER_KERNEL_SYMBOL_LEN);
   return 0;
 }
