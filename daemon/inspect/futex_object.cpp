@@ -213,6 +213,14 @@ void examine_join(FutexObject& object, const FutexCall& call, const FutexProcess
   object.owner_ns_tid = joined;
 }
 
+bool is_join(const FutexCall& call, const FutexProcess& process) {
+  constexpr uint64_t kDescriptorBytes = 4096;  // struct pthread of glibc 2.36: 2368
+  if (call.operation != FutexOperation::wait_bitset || call.is_private) return false;
+  const PossibleOwner* owner = process.owners->by_ns_tid(static_cast<uint32_t>(call.value));
+  return owner && owner->tls_base && call.address > owner->tls_base &&
+         call.address - owner->tls_base < kDescriptorBytes;
+}
+
 void examine_rwlock(FutexObject& object, FutexShape shape, const FutexCall& call,
                     std::span<const std::byte> words, const FutexProcess& process) {
   object.detail =
@@ -436,6 +444,9 @@ FutexObject examine_futex(FutexShape shape, const FutexCall& call, std::span<con
     default:
       object.kind = WaitKind::futex;
       object.holder = HolderState::unknown;
+      // A libc without symbols leaves no name of a join on the stack; but nothing else waits for the tid in
+      // the descriptor of the very thread that bears it.
+      if (is_join(call, process)) examine_join(object, call, process);
   }
   return object;
 }

@@ -116,6 +116,17 @@ TEST_F(FutexObjectTest, AJoinWaitsForTheThreadInItsValue) {
   EXPECT_EQ(examine(FutexShape::join, {}, false).holder, HolderState::unknown);
 }
 
+TEST_F(FutexObjectTest, AJoinIsToldWithoutANameToo) {
+  call_.operation = FutexOperation::wait_bitset;
+  call_.value = 101;
+  call_.address = 0x2000 + 720;  // the tid of the second thread, in its descriptor
+  EXPECT_EQ(examine(FutexShape::unknown, {}, false).kind, WaitKind::join);
+  EXPECT_EQ(examine(FutexShape::unknown, {}, false).owner_tid, 1101u);
+  EXPECT_EQ(examine(FutexShape::unknown, {}, true).kind, WaitKind::futex);
+  call_.address = 0x1000 + 720;  // another's
+  EXPECT_EQ(examine(FutexShape::unknown, {}, false).kind, WaitKind::futex);
+}
+
 TEST_F(FutexObjectTest, AMuslMutexNamesItsOwnerUnlessItIsANormalOne) {
   EXPECT_EQ(examine(FutexShape::musl_mutex, {1, 0x80000000U | 101}).owner_tid, 1101u);
   EXPECT_EQ(examine(FutexShape::musl_mutex, {0, 0x80000010U}).holder, HolderState::none);

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -18,9 +19,13 @@ Error sandbox_error(const char* what) {
   return Error{Error::Kind::internal, std::string("sandbox: ") + what + ": " + std::strerror(errno)};
 }
 
+// Never above what the process may have already: that would take CAP_SYS_RESOURCE.
 bool limit(int resource, uint64_t value) {
-  rlimit both{value, value};
-  return setrlimit(static_cast<__rlimit_resource>(resource), &both) == 0;
+  auto which = static_cast<__rlimit_resource>(resource);
+  rlimit both{};
+  if (getrlimit(which, &both)) return false;
+  both.rlim_cur = both.rlim_max = std::min<rlim_t>(value, both.rlim_max);
+  return setrlimit(which, &both) == 0;
 }
 
 // What glibc, elfutils and BCC's symbol reader call. Reading alone: open is checked by its flags. Anything
