@@ -33,11 +33,6 @@ void Inspector::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-InspectorCounts Inspector::counts() const {
-  std::lock_guard lock(mutex_);
-  return counts_;
-}
-
 namespace {
 
 InspectionPtr failed(uint32_t pid, const std::string& why) {
@@ -94,12 +89,6 @@ void Inspector::run() {
       auto none = std::make_shared<InspectAnswer>();
       none->inspection = failed(item.request.pid, looker.error().message);
       result = none;
-    }
-    {
-      std::lock_guard lock(mutex_);
-      ++counts_.answered;
-      if (looker) counts_.opener_restarts = (*looker)->opener_restarts();
-      if (looker) counts_.parser_restarts = (*looker)->parser_restarts();
     }
     item.done(std::move(result));
   }

@@ -41,12 +41,6 @@ struct InspectAnswer {
 };
 using InspectAnswerPtr = std::shared_ptr<const InspectAnswer>;
 
-struct InspectorCounts {
-  uint64_t answered = 0;
-  uint64_t opener_restarts = 0;
-  uint64_t parser_restarts = 0;
-};
-
 class Inspector {
  public:
   using Done = std::function<void(InspectAnswerPtr)>;
@@ -59,10 +53,7 @@ class Inspector {
   // Ends the thread; what was not answered never will be.
   void stop();
 
-  InspectorCounts counts() const;
-
  private:
-  struct Work;
   struct Item {
     InspectRequest request;
     Done done;
@@ -70,11 +61,10 @@ class Inspector {
   void run();
 
   std::shared_ptr<const HostLookup> host_;
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Item> queue_;
   std::atomic<bool> stopping_ = false;  // written under the mutex
-  InspectorCounts counts_;
   std::thread thread_;
 };
 

@@ -41,9 +41,6 @@ class Looker {
 
   InspectionPtr look(const LookWish& wish);
 
-  uint64_t opener_restarts() const { return opener_.restarts(); }
-  uint64_t parser_restarts() const { return parser_.generation(); }
-
  private:
   Looker(const HostLookup& host, const std::atomic<bool>& cancel, SharedMemory memory,
          std::unique_ptr<TaskReader> reader);

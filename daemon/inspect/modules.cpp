@@ -30,6 +30,12 @@ std::string directory_of(const std::string& path) {
   return slash == std::string::npos ? std::string() : path.substr(0, slash);
 }
 
+// Debug links are the target's word: on this host they lead to its directory of debug files and nowhere else.
+bool may_open(FileToOpen::Kind kind, const std::string& path) {
+  return kind == FileToOpen::Kind::in_root ||
+         (path.starts_with("/usr/lib/debug/") && path.find("/../") == path.npos);
+}
+
 }  // namespace
 
 const std::string& Modules::name(ModuleKey key) const {
@@ -52,7 +58,6 @@ std::vector<CodeMapping> Modules::resolve(uint32_t pid, const std::vector<Mappin
     file.used = tick_;
     if (file.key == 0) {
       file.key = ++last_key_;
-      file.name = mapping.path;
       names_[file.key] = mapping.path;
     }
     if (file.generation != parser_.generation() && !file.refused) give(pid, mapping, file);
@@ -125,6 +130,7 @@ void Modules::give_debug_file(uint32_t pid, const Mapping& mapping, File& file) 
 
 bool Modules::try_debug_file(uint32_t pid, const std::string& path, File& file) {
   for (FileToOpen::Kind kind : {FileToOpen::Kind::in_root, FileToOpen::Kind::plain}) {
+    if (!may_open(kind, path)) continue;
     auto opened = opener_.open_file({kind, pid, path});
     if (!opened) continue;
     auto facts = parser_.add(ParserOp::add_debug_file, file.key, std::move(*opened));
@@ -139,6 +145,7 @@ void Modules::give_supplement(uint32_t pid, const std::string& debug_path, const
                               File& file) {
   std::string path = link.starts_with('/') ? link : directory_of(debug_path) + "/" + link;
   for (FileToOpen::Kind kind : {FileToOpen::Kind::in_root, FileToOpen::Kind::plain}) {
+    if (!may_open(kind, path)) continue;
     auto opened = opener_.open_file({kind, pid, path});
     if (!opened) continue;
     auto facts = parser_.add(ParserOp::add_supplement, file.key, std::move(*opened));

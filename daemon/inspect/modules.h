@@ -38,7 +38,6 @@ class Modules {
  private:
   struct File {
     ModuleKey key = 0;
-    std::string name;
     bool refused = false;         // could not be opened, or is no ELF file
     uint64_t generation = ~0ULL;  // of the parser that knows it
     uint64_t used = 0;

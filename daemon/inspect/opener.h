@@ -82,7 +82,6 @@ class Opener : public ProcFiles {
   uint64_t restarts() const { return restarts_; }             // children that hung or died
 
  private:
-  struct Call;
   Result<std::vector<std::byte>> call(const std::vector<std::byte>& request, Fd* fd = nullptr);
   const SharedMemory& memory_;
   const std::atomic<bool>& cancel_;
