@@ -18,6 +18,15 @@ constexpr uint32_t kMutexElision = 0x300;
 constexpr size_t kMutexWords = 20;
 constexpr uint32_t kTidMask = 0x3fffffff;  // FUTEX_TID_MASK
 
+// glibc: sysdeps/x86/nptl/bits/struct_rwlock.h and aarch64's: __readers at 0, __wrphase_futex at 8,
+// __writers_futex at 12, __cur_writer at 24; nptl/pthreadP.h: bits of __readers.
+constexpr uint64_t kRwlockPhase = 8;
+constexpr uint64_t kRwlockWriters = 12;
+constexpr size_t kRwlockWriter = 24;
+constexpr size_t kRwlockWords = 28;
+constexpr uint32_t kRwlockWritePhase = 1;
+constexpr uint32_t kRwlockReaderShift = 3;
+
 // musl: src/internal/pthread_impl.h (_m_type at 0, _m_lock at 4): the low bits of the type.
 constexpr uint32_t kMuslTypeMask = 15;
 
@@ -116,10 +125,23 @@ std::optional<FutexShape> rust_shape(std::string_view name) {
   return std::nullopt;
 }
 
+// "void std::__atomic_wait<int>(int const*)" is std::__atomic_wait: what it takes and returns says nothing of
+// what it waits for.
+std::string_view qualified(std::string_view name) {
+  name = name.substr(0, name.find_first_of("(<"));
+  return name.substr(name.rfind(' ') + 1);
+}
+
+bool is_of_cxx(std::string_view name) {
+  return qualified(name).starts_with("std::") || name.starts_with("_ZNSt") || name.starts_with("_ZNKSt") ||
+         name.starts_with("_ZSt");
+}
+
 // Inlined into the caller where there is debug information; else only the `syscall` frame is left.
-std::optional<FutexShape> cxx_shape(std::string_view name) {
+std::optional<FutexShape> cxx_shape(std::string_view full) {
+  if (full.find("_M_futex_wait_until") != full.npos) return FutexShape::future;
+  const std::string_view name = qualified(full);
   auto has = [&](std::string_view part) { return name.find(part) != name.npos; };
-  if (has("_M_futex_wait_until")) return FutexShape::future;
   if (has("std::latch::wait") || has("std::barrier") || has("tree_barrier")) return FutexShape::latch;
   if (has("std::counting_semaphore") || has("__atomic_semaphore")) return FutexShape::semaphore;
   return std::nullopt;
@@ -150,6 +172,21 @@ std::optional<FutexShape> glibc_shape(std::string_view name) {
   return found->shape;
 }
 
+// What stands between a lock of libc and the kernel, in whatever version.
+bool waits_in_libc(std::string_view name) {
+  constexpr std::array<std::string_view, 6> kPrefixes{"futex_",   "lll_",          "pthread_",
+                                                      "syscall_", "do_futex_wait", "internal_syscall"};
+  return std::any_of(kPrefixes.begin(), kPrefixes.end(),
+                     [&](std::string_view prefix) { return name.starts_with(prefix); });
+}
+
+FutexShape musl_lock(FutexShape shape) {
+  if (shape == FutexShape::glibc_mutex) return FutexShape::musl_mutex;
+  if (shape == FutexShape::glibc_rwlock_read || shape == FutexShape::glibc_rwlock_write)
+    return FutexShape::unknown;  // laid out otherwise, and without an owner
+  return shape;
+}
+
 bool is_pi(const FutexCall& call) {
   return call.operation == FutexOperation::lock_pi || call.operation == FutexOperation::lock_pi2;
 }
@@ -158,6 +195,8 @@ bool is_pi(const FutexCall& call) {
 // is of a thread from before the process, and so the parent's.
 void judge_owner(FutexObject& object, uint32_t ns_tid, bool shared, const FutexProcess& process) {
   object.owner_ns_tid = ns_tid;
+  object.is_shared = shared;
+  object.is_forked = process.forked_without_exec;
   object.holder = HolderState::unknown;
   if (ns_tid == 0) return;  // on its way from one owner to the next
   if (const PossibleOwner* owner = process.owners->by_ns_tid(ns_tid)) {
@@ -226,10 +265,11 @@ void examine_rwlock(FutexObject& object, FutexShape shape, const FutexCall& call
   object.detail =
       shape == FutexShape::glibc_rwlock_read ? "pthread_rwlock_t, to read" : "pthread_rwlock_t, to write";
   object.holder = HolderState::unknown;
-  if (words.size() < sizeof(uint32_t)) return;
-  uint32_t writer = word_at(words, 0);
-  // A writer that waits at the phase futex waits for readers, whose names nobody keeps.
-  if (shape == FutexShape::glibc_rwlock_write && writer == 0) {
+  if (words.size() < kRwlockWords) return;
+  uint32_t readers = word_at(words, 0), writer = word_at(words, kRwlockWriter);
+  // The names of readers nobody keeps. In the write phase they wait as well: without a writer it is then on
+  // its way from one to the next.
+  if (writer == 0 && !(readers & kRwlockWritePhase) && readers >> kRwlockReaderShift) {
     object.detail += ", readers hold it";
     object.holder = HolderState::none;
     return;
@@ -362,21 +402,29 @@ bool is_of_musl(std::string_view function) {
 }
 
 FutexShape shape_of(const FutexCall& call, std::span<const std::string_view> functions, bool musl) {
-  bool internal = false;
+  bool internal = false;  // behind libc's own wait for its own locks
+  bool direct = false;    // by syscall(), as no function of libc itself does
+  bool foreign = false;   // behind a function of neither libc nor std
   for (std::string_view full : functions) {
     std::string_view name = plain(full);
     if (is_of_musl(full)) musl = true;
     if (full == "runtime.futex" || full.starts_with("runtime.futex.")) return FutexShape::go_idle;
-    if (internal && is_stdio(name)) return FutexShape::stdio_lock;
-    if (name == "lll_lock_wait_private") internal = true;
-    if (auto shape = glibc_shape(name)) {
-      if (musl && *shape == FutexShape::glibc_mutex) return FutexShape::musl_mutex;
-      if (musl && (*shape == FutexShape::glibc_rwlock_read || *shape == FutexShape::glibc_rwlock_write))
-        return FutexShape::unknown;  // laid out otherwise, and without an owner
-      return *shape;
+    if (name == "lll_lock_wait_private") {
+      internal = true;
+      continue;
     }
+    // The very function that waits: stdio calls malloc, whose locks are others.
+    if (internal) return is_stdio(name) ? FutexShape::stdio_lock : FutexShape::libc_lock;
+    if (name == "syscall") {
+      direct = true;
+      continue;
+    }
+    auto shape = direct ? std::nullopt : glibc_shape(name);
+    if (shape == FutexShape::once && foreign) shape.reset();  // what it calls waits, not itself
+    if (shape) return musl ? musl_lock(*shape) : *shape;
     if (auto shape = rust_shape(full)) return *shape;
-    if (auto shape = cxx_shape(full)) return *shape;
+    if (auto shape = foreign ? std::nullopt : cxx_shape(full)) return *shape;
+    foreign = foreign || !(is_of_cxx(full) || waits_in_libc(name));
   }
   if (internal) return FutexShape::libc_lock;
   if (musl) return musl_shape(call);
@@ -393,11 +441,12 @@ FutexWords words_for(FutexShape shape, const FutexCall& call) {
       return {call.address, 4};
     case FutexShape::musl_mutex:
       return {call.address - 4, 8};
-    // struct __pthread_rwlock_arch_t: __wrphase_futex at 8, __writers_futex at 12, __cur_writer at 24.
+    // At the phase, which is 2 or 3; behind a writer that goes first, at __readers itself, which is more.
     case FutexShape::glibc_rwlock_read:
-      return {call.address + 16, 4};
+      if (call.value > 3) return {call.address, kRwlockWords};
+      return {call.address - kRwlockPhase, kRwlockWords};
     case FutexShape::glibc_rwlock_write:
-      return {call.address + (call.value == 2 ? 16 : 12), 4};
+      return {call.address - (call.value == 2 ? kRwlockPhase : kRwlockWriters), kRwlockWords};
     default:
       return {};
   }
