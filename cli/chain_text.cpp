@@ -126,7 +126,7 @@ std::vector<std::string> chains_lines(const Chains& chains, std::optional<uint32
   if (lines.empty() && tid)
     lines.push_back(heading + ": thread " + std::to_string(*tid) + " waits for nobody");
   else if (lines.empty())
-    lines.push_back(heading + ": no thread waits for another thread or process");
+    lines.push_back(heading + ": no thread is known to wait for another thread or process");
   return lines;
 }
 

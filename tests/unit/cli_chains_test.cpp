@@ -172,10 +172,12 @@ TEST(ChainText, NarrowerTheLinksKeepWhoHoldsIt) {
 
 TEST(ChainText, NobodyWaitingOnAnybodyIsOneLine) {
   const json alone = chain({link(5, "w", {{"kind", "poll"}})}, "waits", 1, 0);
-  EXPECT_THAT(lines_of(json::array()), ElementsAre("812 api: no thread waits for another thread or process"));
-  EXPECT_THAT(lines_of({alone}), ElementsAre("812 api: no thread waits for another thread or process"));
+  EXPECT_THAT(lines_of(json::array()),
+              ElementsAre("812 api: no thread is known to wait for another thread or process"));
+  EXPECT_THAT(lines_of({alone}),
+              ElementsAre("812 api: no thread is known to wait for another thread or process"));
   EXPECT_THAT(lines_of({chain(json::array(), "", 0, 0)}),
-              ElementsAre("812 api: no thread waits for another thread or process"));
+              ElementsAre("812 api: no thread is known to wait for another thread or process"));
   EXPECT_THAT(lines_of(json::array(), 5), ElementsAre("812 api: thread 5 waits for nobody"));
   EXPECT_THAT(lines_of({alone}, 5), Contains(HasSubstr("=> 5 w waits for something to happen")));
 }
