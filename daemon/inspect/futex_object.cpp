@@ -1,5 +1,7 @@
 #include "daemon/inspect/futex_object.h"
 
+#include <linux/futex.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -172,6 +174,10 @@ std::optional<FutexShape> glibc_shape(std::string_view name) {
   return found->shape;
 }
 
+bool is_pi(const FutexCall& call) {
+  return call.operation == FutexOperation::lock_pi || call.operation == FutexOperation::lock_pi2;
+}
+
 // What stands between a lock of libc and the kernel, in whatever version.
 bool waits_in_libc(std::string_view name) {
   constexpr std::array<std::string_view, 6> kPrefixes{"futex_",   "lll_",          "pthread_",
@@ -180,15 +186,19 @@ bool waits_in_libc(std::string_view name) {
                      [&](std::string_view prefix) { return name.starts_with(prefix); });
 }
 
+// Woken up, pthread_cond_wait takes its mutex back, in functions that without libc's debug symbols have no
+// name. Its own wait is a WAIT_BITSET (nptl/futex-internal.c); a mutex expects 2, and a robust one the owner
+// with a mark.
+bool waits_for_mutex(const FutexCall& call) {
+  if (is_pi(call)) return true;
+  return call.operation == FutexOperation::wait && (call.value == 2 || (call.value & FUTEX_WAITERS));
+}
+
 FutexShape musl_lock(FutexShape shape) {
   if (shape == FutexShape::glibc_mutex) return FutexShape::musl_mutex;
   if (shape == FutexShape::glibc_rwlock_read || shape == FutexShape::glibc_rwlock_write)
     return FutexShape::unknown;  // laid out otherwise, and without an owner
   return shape;
-}
-
-bool is_pi(const FutexCall& call) {
-  return call.operation == FutexOperation::lock_pi || call.operation == FutexOperation::lock_pi2;
 }
 
 // The number is in the word, so it holds, held, or was copied by a fork. Numbers rise: one below the leader's
@@ -421,6 +431,7 @@ FutexShape shape_of(const FutexCall& call, std::span<const std::string_view> fun
     }
     auto shape = direct ? std::nullopt : glibc_shape(name);
     if (shape == FutexShape::once && foreign) shape.reset();  // what it calls waits, not itself
+    if (shape == FutexShape::condvar && !musl && waits_for_mutex(call)) shape = FutexShape::glibc_mutex;
     if (shape) return musl ? musl_lock(*shape) : *shape;
     if (auto shape = rust_shape(full)) return *shape;
     if (auto shape = foreign ? std::nullopt : cxx_shape(full)) return *shape;

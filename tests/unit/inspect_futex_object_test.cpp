@@ -38,7 +38,8 @@ TEST(FutexShapes, AreToldByTheInnermostFunctionThatIsKnown) {
   EXPECT_EQ(shape({"__lll_lock_wait", "__GI___pthread_mutex_lock.part.0"}), FutexShape::glibc_mutex);
   EXPECT_EQ(shape({"__lll_lock_wait", "__pthread_mutex_cond_lock", "pthread_cond_wait@@GLIBC_2.3.2"}),
             FutexShape::glibc_mutex);
-  EXPECT_EQ(shape({"__futex_abstimed_wait_common", "pthread_cond_wait@@GLIBC_2.3.2", "f"}),
+  EXPECT_EQ(shape({"__futex_abstimed_wait_common", "pthread_cond_wait@@GLIBC_2.3.2", "f"},
+                  FutexOperation::wait_bitset),
             FutexShape::condvar);
   EXPECT_EQ(shape({"__futex_abstimed_wait_common", "__new_sem_wait_slow64.constprop.0"}),
             FutexShape::semaphore);
@@ -72,6 +73,18 @@ TEST(FutexShapes, AFutexOfTheProgramsOwnIsNotThatOfWhatCalledIt) {
       FutexShape::semaphore);
   EXPECT_EQ(shape({"syscall", "std::__atomic_futex_unsigned_base::_M_futex_wait_until(unsigned int*)"}),
             FutexShape::future);
+}
+
+TEST(FutexShapes, AConditionThatTakesItsMutexBackWithoutNamesIsAMutex) {
+  const std::vector<std::string_view> functions{"pthread_cond_wait", "f"};
+  const auto shape = [&](FutexOperation operation, uint64_t value) {
+    return shape_of({.operation = operation, .address = kAddress, .value = value}, functions);
+  };
+  EXPECT_EQ(shape(FutexOperation::wait_bitset, 2), FutexShape::condvar);
+  EXPECT_EQ(shape(FutexOperation::wait, 2), FutexShape::glibc_mutex);
+  EXPECT_EQ(shape(FutexOperation::wait, FUTEX_WAITERS | 4711), FutexShape::glibc_mutex);
+  EXPECT_EQ(shape(FutexOperation::lock_pi, 0), FutexShape::glibc_mutex);
+  EXPECT_EQ(shape(FutexOperation::wait, 7), FutexShape::condvar);  // of glibc before 2.25
 }
 
 TEST(FutexShapes, TheLockOfMallocIsNotThatOfTheFileItIsCalledFor) {
