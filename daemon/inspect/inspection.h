@@ -54,6 +54,7 @@ struct InspectedThread {
 
 struct Inspection {
   uint32_t pid = 0;
+  uint32_t memory_tid = 0;  // whose /proc shows its memory: the leader's, or another's where that has ended
   uint64_t start_boot_ns = 0;
   uint64_t mono_ns = 0;  // of the end of the look
   uint64_t boot_ns = 0;

@@ -121,7 +121,7 @@ void WaitFinder::read_words(const Inspection& inspection, std::vector<Futex>& fu
       takers.push_back(&times.back().bytes);
     }
   }
-  if (!opener_.read_memory(inspection.pid, pieces)) return;
+  if (!opener_.read_memory(inspection.memory_tid, pieces)) return;
   for (size_t i = 0; i < pieces.size(); ++i)
     *takers[i] = std::span<const std::byte>(memory_.data() + pieces[i].place, pieces[i].got);
 }

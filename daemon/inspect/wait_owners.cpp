@@ -172,7 +172,7 @@ void WaitFinder::confirm_ends(Inspection& inspection, const std::vector<Futex>& 
   }
   if (doubtful.empty()) return;
   const std::optional<std::vector<PossibleOwner>> owners = owners_now(inspection.pid);
-  const bool are_there = owners && opener_.read_memory(inspection.pid, pieces);
+  const bool are_there = owners && opener_.read_memory(inspection.memory_tid, pieces);
   const OwnerTable table(owners ? *owners : std::vector<PossibleOwner>());
   const FutexProcess process = futex_process(inspection, table);
   for (size_t i = 0; i < doubtful.size(); ++i) {

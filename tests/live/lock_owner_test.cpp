@@ -69,6 +69,15 @@ TEST(LockHolderOf, AFutexOfTheProgramsOwnIsNobody) {
   }
 }
 
+TEST(LockHolderOf, AProcessWithoutItsLeaderIsTold) {
+  Workload workload("lock_owners", {"leader ended"});
+  const json fact = Workload::the(workload.facts(), "thread");
+  Daemon daemon;
+  const json thread = find_thread(daemon.stacks(workload.pid(), fact.at("tid")), fact.at("tid"));
+  EXPECT_TRUE(wait_is_as_told(thread, fact));
+  EXPECT_TRUE(stack_shows(thread, fact.at("frames")));
+}
+
 // While it is handed on without rest: each owner lives, and nobody reads.
 void expect_in_many_looks(const char* name, const std::function<void(const json& wait)>& expect) {
   constexpr int kLooks = 40;

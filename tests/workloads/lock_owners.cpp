@@ -14,6 +14,14 @@
 
 namespace {
 
+[[noreturn]] void serve() {
+  tell_word("ready");
+  char byte;
+  while (read(STDIN_FILENO, &byte, 1) > 0) {
+  }
+  _exit(0);
+}
+
 wait lock_wait(const volatile void* lock, size_t size, const char* scope) {
   wait expected{};
   expected.kind = "lock";
@@ -28,6 +36,10 @@ wait lock_wait(const volatile void* lock, size_t size, const char* scope) {
 NOINLINE void wait_in_mutex(void* mutex) {
   pthread_mutex_lock(static_cast<pthread_mutex_t*>(mutex));
   came_back("pthread_mutex_lock");
+}
+
+void await_state_of_leader(const char* states) {
+  while (!is_asleep(getpid(), getpid(), nullptr, states)) pause_for(100000);
 }
 
 void take_mutex(void* mutex) {
@@ -79,6 +91,24 @@ void holds_in_file(const char*, const char* path) {
 void waits_in_file(const char* name, const char* path) {
   pthread_mutex_t* mutex = in_file(path);
   block(name, wait_in_mutex, mutex, lock_wait(mutex, sizeof(*mutex), "shared"));
+}
+
+// The leader took it and ended; its process has no memory in /proc any more, its other threads have.
+void leader_ended(const char* name, const char*) {
+  static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  take_mutex(&mutex);
+  start_thread(
+      [](void* argument) {
+        await_state_of_leader("Z");
+        wait expected = lock_wait(&mutex, sizeof(mutex), "private");
+        expected.holder = getpid();
+        expected.holder_state = "ended";
+        expected.frames = "pthread_mutex_lock thread_of_case";
+        block(static_cast<const char*>(argument), wait_in_mutex, &mutex, expected);
+        serve();
+      },
+      const_cast<char*>(name));
+  pthread_exit(nullptr);
 }
 
 // --- futexes of its own, under functions that have such as well ------------------------------------------
@@ -212,7 +242,8 @@ struct Case {
   void (*make)(const char* name, const char* path);
 };
 
-constexpr std::array<Case, 6> kCases{{{"number again", number_again},
+constexpr std::array<Case, 7> kCases{{{"number again", number_again},
+                                      {"leader ended", leader_ended},
                                       {"holds", holds_in_file},
                                       {"waits", waits_in_file},
                                       {"own futexes", own_futexes},
@@ -225,9 +256,5 @@ int main(int argc, char** argv) {
   if (argc < 2) return 2;
   for (const Case& one : kCases)
     if (!strcmp(one.name, argv[1])) one.make(one.name, argc > 2 ? argv[2] : nullptr);
-  tell_word("ready");
-  char byte;
-  while (read(STDIN_FILENO, &byte, 1) > 0) {
-  }
-  _exit(0);
+  serve();
 }
