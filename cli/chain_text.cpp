@@ -57,7 +57,8 @@ void add_chain(std::vector<std::string>& lines, const Chain& chain, uint32_t own
     lines.push_back(std::string(indentation(i), ' ') + link_line(chain.links[i], own_pid, left));
   }
   std::string end = "=> " + end_text(chain, own_pid);
-  const bool says_all = std::ranges::find(kPlainEnds, chain.end) != kPlainEnds.end();
+  const bool says_all = std::ranges::find(kPlainEnds, chain.end) != kPlainEnds.end() ||
+                        chain.detail == "who holds it could not be told";
   if (!says_all && !chain.detail.empty()) end += " (" + escape_for_terminal(chain.detail) + ")";
   lines.push_back(std::string(indentation(chain.links.size()), ' ') + end);
 }
@@ -95,6 +96,8 @@ std::string end_text(const Chain& chain, uint32_t own_pid) {
   if (chain.end == "inherited") return "it was locked before the fork: nobody in this process can unlock it";
   if (chain.end == "too_long")
     return "the chain goes on: only its first " + std::to_string(chain.links.size()) + " are told";
+  if (last.wait && last.wait->kind == "file_lock" && last.wait->peers.size() > 1)
+    return "several hold it together, and any of them may give it back";
   return "who holds it is not known";
 }
 
@@ -123,7 +126,7 @@ std::vector<std::string> chains_lines(const Chains& chains, std::optional<uint32
   if (lines.empty() && tid)
     lines.push_back(heading + ": thread " + std::to_string(*tid) + " waits for nobody");
   else if (lines.empty())
-    lines.push_back(heading + ": no thread waits for another thread or process");
+    lines.push_back(heading + ": no thread is known to wait for another thread or process");
   return lines;
 }
 

@@ -109,8 +109,8 @@ constexpr std::array<Description, 9> kCommands{{
     {Command::why, "why", "why a process stands still, in a paragraph",
      "Why one process stands still, as one paragraph: the thread that the others wait for (a deadlock\n"
      "first, else the one with the most waiters), what leads there and where in its code it is; else the\n"
-     "thread that has been stuck for longest; else that nothing is, and its threads only have nothing to\n"
-     "do.",
+     "thread that has been stuck for longest; else that none is known to be. Who has to end the wait for a\n"
+     "condition variable or a semaphore, nobody can tell: such threads are taken for idle.",
      "  loiter why 812\n  loiter why 812 --json", false},
     {Command::chain, "chain", "who waits for whom, to the end",
      "The chains of threads that wait for each other by locks, joins, pipes and the like, the root with\n"

@@ -200,7 +200,11 @@ size_t first_own_frame(const std::vector<StackFrame>& frames) {
 }
 
 size_t end_of_own_frames(const std::vector<StackFrame>& frames) {
-  size_t end = frames.size();
+  // Without symbols, _start below it has no name.
+  const auto start = std::ranges::find_if(frames, [](const StackFrame& frame) {
+    return frame.symbol && frame.symbol->starts_with("__libc_start");
+  });
+  size_t end = static_cast<size_t>(start - frames.begin());
   while (end > 0 && (of_libraries(frames[end - 1]) || frames[end - 1].symbol == "_start")) --end;
   return end > first_own_frame(frames) ? end : frames.size();
 }

@@ -67,21 +67,26 @@ std::string holder_of(const Wait& wait, bool brief) {
     return (brief ? "of " : "held by ") + who;
   }
   if (wait.holder_state == "none" || !has_holders(wait)) return "";
+  if (wait.kind == "file_lock" && !wait.peers.empty())
+    return brief ? "shared" : "held by";  // whom peers_of() names
   return brief ? "holder ?" : "holder unknown";
 }
 
 std::string peers_of(const Wait& wait) {
+  // Processes with the same open file hold its lock together: any of them may give it back.
+  const bool shares = wait.kind == "file_lock";
   std::string text;
   size_t named = 0;
   for (const WaitPeer& peer : wait.peers) {
     if (!peer.pid && !peer.tid && peer.comm.empty()) continue;
     if (++named > kNamedPeers) continue;
-    text += named == 1 ? ", other end " : ", ";
+    text += named > 1 ? shares ? " or " : ", " : shares ? "" : ", other end ";
     const std::optional<uint32_t> number = peer.pid ? peer.pid : peer.tid;
     text += number ? std::to_string(*number) : "";
     if (!peer.comm.empty()) text += (number ? " " : "") + escape_for_terminal(peer.comm);
   }
-  if (named > kNamedPeers) text += " and " + std::to_string(named - kNamedPeers) + " more";
+  if (named > kNamedPeers)
+    text += (shares ? " or " : " and ") + std::to_string(named - kNamedPeers) + " more";
   return text;
 }
 
@@ -105,7 +110,8 @@ std::string shortened(const std::string& object) {
 
 std::string object_of(const Wait& wait) {
   // The number of who is waited for stands there with a name already.
-  if ((wait.kind == "join" || wait.kind == "wait_child") && !holder_name(wait).empty()) return "";
+  const bool is_named = wait.kind == "join" || wait.kind == "wait_child" || wait.kind == "vfork";
+  if (is_named && !holder_name(wait).empty()) return "";
   return escaped(wait.object);
 }
 

@@ -50,8 +50,11 @@ bool is_blocked(const ThreadRow& thread) {
   return thread.age.exactness.has_value();
 }
 
+// What one that ran while it was looked at waits for is not told, but it is awake now and then.
 WaitClass class_of(const ThreadRow& thread) {
-  return thread.wait ? wait_class(*thread.wait) : WaitClass::unclear;
+  constexpr uint64_t kAwakeNs = 10'000'000'000;
+  if (thread.wait) return wait_class(*thread.wait);
+  return thread.age.blocked_ns.value_or(kAwakeNs) < kAwakeNs ? WaitClass::idle : WaitClass::unclear;
 }
 
 std::optional<size_t> longest_blocked(const Tree& tree, WaitClass which) {
@@ -104,14 +107,21 @@ std::string links_text(const Chain& chain, size_t end, uint32_t own_pid) {
   return text;
 }
 
+// Somebody in the cycle waits only for so long.
+bool has_time_limit(const Chain& chain) {
+  return std::any_of(chain.links.begin() + static_cast<ptrdiff_t>(cycle_entry(chain)), chain.links.end(),
+                     [](const ChainLink& link) { return link.wait && link.wait->bounded == true; });
+}
+
 std::string chain_text(const Chain& chain, uint32_t own_pid) {
   const size_t count = chain.links.size();
   if (chain.cycle) {
     const size_t members = count - std::min(cycle_entry(chain), count);
     return "DEADLOCK of " + threads_text(members) + ": " + links_text(chain, count, own_pid) +
            ". So it goes " + "back to " + who_text(chain.links[cycle_entry(chain)], own_pid) +
-           ", and none of them can go on; " + threads_text(chain.waiters) + " in all " +
-           (chain.waiters == 1 ? "stands" : "stand") + " still for it.";
+           ", and none of them can go on" + (has_time_limit(chain) ? " until one's time is up; " : "; ") +
+           threads_text(chain.waiters) + " in all " + (chain.waiters == 1 ? "stands" : "stand") +
+           " still for it.";
   }
   const ChainLink& root = chain.links[chain.root];
   const std::string who = who_text(root, own_pid);
@@ -176,17 +186,31 @@ std::string thread_does(const ThreadRow& thread) {
   return "is blocked in something not known";
 }
 
+// A process that somebody has stopped: its threads could not even be stuck.
+std::optional<std::string> stopped_text(const Tree& tree) {
+  const auto is_held = [](const ThreadRow& thread) {
+    return thread.wait && (thread.wait->kind == "stopped" || thread.wait->kind == "frozen");
+  };
+  if (tree.threads.empty() || !std::ranges::all_of(tree.threads, is_held)) return std::nullopt;
+  const ThreadRow& longest = tree.threads[*longest_blocked(tree, WaitClass::idle)];
+  const std::string by = escape_for_terminal(longest.wait->detail.value_or(""));
+  std::string text = "it is " + longest.wait->kind + (by.empty() ? "" : " " + by);
+  if (const std::string age = age_in_words(longest.age); !age.empty()) text += ", " + age;
+  return text + (longest.wait->kind == "stopped" && by.empty() ? "; SIGCONT lets it go on." : ".");
+}
+
 std::string nothing_stuck(const Tree& tree) {
+  if (const std::optional<std::string> stopped = stopped_text(tree)) return *stopped;
   const auto blocked = static_cast<size_t>(std::ranges::count_if(tree.threads, is_blocked));
   const size_t count = tree.threads.size();
   if (blocked == 0)
     return "nothing of it is blocked: " +
            (count == 1 ? "its one thread runs." : "all of its " + threads_text(count) + " run.");
-  std::string text = "nothing in it is stuck. ";
+  std::string text = "nothing in it is known to be stuck. ";
   text += count == 1         ? "Its one thread"
           : blocked == count ? "All of its " + threads_text(count)
                              : std::to_string(blocked) + " of its " + threads_text(count);
-  text += std::string(blocked == 1 ? " waits" : " wait") + " for something to do (" +
+  text += std::string(blocked == 1 ? " waits as one that is idle does (" : " wait as idle ones do (") +
           kinds_text(tree, WaitClass::idle) + ")";
   if (count > blocked) text += ", the rest " + std::string(count - blocked == 1 ? "runs" : "run");
   const std::optional<size_t> longest = longest_blocked(tree, WaitClass::idle);
@@ -200,8 +224,10 @@ std::string oldest_text(const Tree& tree, const ThreadRow& thread) {
   if (class_of(thread) == WaitClass::must_end)
     return "no thread waits for another, but one has stood still for longest in a wait that should end: " +
            text;
-  return "no thread waits for another that is known. What " + kinds_text(tree, WaitClass::unclear) +
-         " for is not known, so these may be idle or stuck; the longest: " + text;
+  return "no thread waits for another that is known. Some may be idle or stuck, since what they wait for is "
+         "not "
+         "known (" +
+         kinds_text(tree, WaitClass::unclear) + "). The longest: " + text;
 }
 
 }  // namespace

@@ -55,4 +55,21 @@ std::optional<uint32_t> SnapshotLookup::process_of_thread(uint32_t tid) const {
   return process->key.tid;
 }
 
+std::optional<uint64_t> SnapshotLookup::blocked_since(uint32_t pid, uint32_t tid, uint64_t start_boot_ns,
+                                                      uint64_t switches) const {
+  std::shared_ptr<const Picture> picture = board_.latest();
+  const ProcessView* process = picture ? picture->snapshot->find(pid) : nullptr;
+  if (!process || process->threads.empty()) return std::nullopt;
+  const std::vector<ThreadView>& threads = process->threads;  // the leader, then by birth
+  const auto is_older = [&](const ThreadView& thread) { return thread.key.start_boot_ns < start_boot_ns; };
+  auto thread =
+      tid == pid ? threads.begin() : std::partition_point(threads.begin() + 1, threads.end(), is_older);
+  const TaskKey key{tid, start_boot_ns};
+  while (thread != threads.end() && thread->key.start_boot_ns == start_boot_ns && !(thread->key == key))
+    ++thread;
+  if (thread == threads.end() || !(thread->key == key) || !thread->blocked_ns) return std::nullopt;
+  if (thread->voluntary_switches + thread->involuntary_switches != switches) return std::nullopt;
+  return picture->snapshot->begin_boot_ns - *thread->blocked_ns;
+}
+
 }  // namespace loiter

@@ -16,6 +16,8 @@ class SnapshotLookup : public HostLookup {
   std::vector<HostProcess> processes() const override;
   std::optional<HostThreads> threads(uint32_t pid) const override;
   std::optional<uint32_t> process_of_thread(uint32_t tid) const override;
+  std::optional<uint64_t> blocked_since(uint32_t pid, uint32_t tid, uint64_t start_boot_ns,
+                                        uint64_t switches) const override;
 
  private:
   const Board& board_;

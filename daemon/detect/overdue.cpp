@@ -102,7 +102,8 @@ std::vector<Finding> overdue_findings(const std::vector<OverdueThread>& overdue,
 size_t count_undated(const Snapshot& snapshot, uint64_t threshold_ns, std::optional<uint32_t> pid) {
   size_t count = 0;
   for_each_thread(snapshot, pid, [&](const ProcessView& process, const ThreadView& thread) {
-    bool could_be = !thread.blocked_max_ns || *thread.blocked_max_ns >= threshold_ns;
+    const bool lived = thread.key.start_boot_ns + threshold_ns <= snapshot.begin_boot_ns;
+    bool could_be = lived && (!thread.blocked_max_ns || *thread.blocked_max_ns >= threshold_ns);
     if (!process.kernel && thread.blocked_ns && thread.exactness == Exactness::lower_bound && could_be &&
         *thread.blocked_ns < threshold_ns)
       ++count;

@@ -1,5 +1,7 @@
 #include "daemon/inspect/futex_object.h"
 
+#include <linux/futex.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -17,6 +19,15 @@ constexpr uint32_t kMutexShared = 0x80;
 constexpr uint32_t kMutexElision = 0x300;
 constexpr size_t kMutexWords = 20;
 constexpr uint32_t kTidMask = 0x3fffffff;  // FUTEX_TID_MASK
+
+// glibc: sysdeps/x86/nptl/bits/struct_rwlock.h and aarch64's: __readers at 0, __wrphase_futex at 8,
+// __writers_futex at 12, __cur_writer at 24; nptl/pthreadP.h: bits of __readers.
+constexpr uint64_t kRwlockPhase = 8;
+constexpr uint64_t kRwlockWriters = 12;
+constexpr size_t kRwlockWriter = 24;
+constexpr size_t kRwlockWords = 28;
+constexpr uint32_t kRwlockWritePhase = 1;
+constexpr uint32_t kRwlockReaderShift = 3;
 
 // musl: src/internal/pthread_impl.h (_m_type at 0, _m_lock at 4): the low bits of the type.
 constexpr uint32_t kMuslTypeMask = 15;
@@ -116,10 +127,23 @@ std::optional<FutexShape> rust_shape(std::string_view name) {
   return std::nullopt;
 }
 
+// "void std::__atomic_wait<int>(int const*)" is std::__atomic_wait: what it takes and returns says nothing of
+// what it waits for.
+std::string_view qualified(std::string_view name) {
+  name = name.substr(0, name.find_first_of("(<"));
+  return name.substr(name.rfind(' ') + 1);
+}
+
+bool is_of_cxx(std::string_view name) {
+  return qualified(name).starts_with("std::") || name.starts_with("_ZNSt") || name.starts_with("_ZNKSt") ||
+         name.starts_with("_ZSt");
+}
+
 // Inlined into the caller where there is debug information; else only the `syscall` frame is left.
-std::optional<FutexShape> cxx_shape(std::string_view name) {
+std::optional<FutexShape> cxx_shape(std::string_view full) {
+  if (full.find("_M_futex_wait_until") != full.npos) return FutexShape::future;
+  const std::string_view name = qualified(full);
   auto has = [&](std::string_view part) { return name.find(part) != name.npos; };
-  if (has("_M_futex_wait_until")) return FutexShape::future;
   if (has("std::latch::wait") || has("std::barrier") || has("tree_barrier")) return FutexShape::latch;
   if (has("std::counting_semaphore") || has("__atomic_semaphore")) return FutexShape::semaphore;
   return std::nullopt;
@@ -150,21 +174,39 @@ std::optional<FutexShape> glibc_shape(std::string_view name) {
   return found->shape;
 }
 
-// Its rwlocks are laid out otherwise, and name no owner.
-FutexShape shape_in_musl(FutexShape shape) {
-  if (shape == FutexShape::glibc_mutex) return FutexShape::musl_mutex;
-  bool rwlock = shape == FutexShape::glibc_rwlock_read || shape == FutexShape::glibc_rwlock_write;
-  return rwlock ? FutexShape::unknown : shape;
-}
-
 bool is_pi(const FutexCall& call) {
   return call.operation == FutexOperation::lock_pi || call.operation == FutexOperation::lock_pi2;
+}
+
+// What stands between a lock of libc and the kernel, in whatever version.
+bool waits_in_libc(std::string_view name) {
+  constexpr std::array<std::string_view, 6> kPrefixes{"futex_",   "lll_",          "pthread_",
+                                                      "syscall_", "do_futex_wait", "internal_syscall"};
+  return std::any_of(kPrefixes.begin(), kPrefixes.end(),
+                     [&](std::string_view prefix) { return name.starts_with(prefix); });
+}
+
+// Woken up, pthread_cond_wait takes its mutex back, in functions that without libc's debug symbols have no
+// name. Its own wait is a WAIT_BITSET (nptl/futex-internal.c); a mutex expects 2, and a robust one the owner
+// with a mark.
+bool waits_for_mutex(const FutexCall& call) {
+  if (is_pi(call)) return true;
+  return call.operation == FutexOperation::wait && (call.value == 2 || (call.value & FUTEX_WAITERS));
+}
+
+FutexShape musl_lock(FutexShape shape) {
+  if (shape == FutexShape::glibc_mutex) return FutexShape::musl_mutex;
+  if (shape == FutexShape::glibc_rwlock_read || shape == FutexShape::glibc_rwlock_write)
+    return FutexShape::unknown;  // laid out otherwise, and without an owner
+  return shape;
 }
 
 // The number is in the word, so it holds, held, or was copied by a fork. Numbers rise: one below the leader's
 // is of a thread from before the process, and so the parent's.
 void judge_owner(FutexObject& object, uint32_t ns_tid, bool shared, const FutexProcess& process) {
   object.owner_ns_tid = ns_tid;
+  object.is_shared = shared;
+  object.is_forked = process.forked_without_exec;
   object.holder = HolderState::unknown;
   if (ns_tid == 0) return;  // on its way from one owner to the next
   if (const PossibleOwner* owner = process.owners->by_ns_tid(ns_tid)) {
@@ -233,10 +275,11 @@ void examine_rwlock(FutexObject& object, FutexShape shape, const FutexCall& call
   object.detail =
       shape == FutexShape::glibc_rwlock_read ? "pthread_rwlock_t, to read" : "pthread_rwlock_t, to write";
   object.holder = HolderState::unknown;
-  if (words.size() < sizeof(uint32_t)) return;
-  uint32_t writer = word_at(words, 0);
-  // A writer that waits at the phase futex waits for readers, whose names nobody keeps.
-  if (shape == FutexShape::glibc_rwlock_write && writer == 0) {
+  if (words.size() < kRwlockWords) return;
+  uint32_t readers = word_at(words, 0), writer = word_at(words, kRwlockWriter);
+  // The names of readers nobody keeps. In the write phase they wait as well: without a writer it is then on
+  // its way from one to the next.
+  if (writer == 0 && !(readers & kRwlockWritePhase) && readers >> kRwlockReaderShift) {
     object.detail += ", readers hold it";
     object.holder = HolderState::none;
     return;
@@ -385,27 +428,42 @@ bool is_of_musl(std::string_view function) {
 
 FutexEvidence futex_evidence(std::span<const std::string_view> functions, bool musl) {
   FutexEvidence evidence{.shape = {}, .musl = musl};
+  bool direct = false;   // by syscall(), as no function of libc itself does
+  bool foreign = false;  // behind a function of neither libc nor std
   for (std::string_view full : functions) {
     ++evidence.functions;
     std::string_view name = plain(full);
     if (is_of_musl(full)) evidence.musl = true;
+    if (name == "lll_lock_wait_private") {
+      evidence.inside_libc = true;
+      continue;
+    }
+    if (name == "syscall") {
+      direct = true;
+      continue;
+    }
+    auto shape = direct ? std::nullopt : glibc_shape(name);
+    if (shape == FutexShape::once && foreign) shape.reset();  // what it calls waits, not itself
     if (full == "runtime.futex" || full.starts_with("runtime.futex."))
       evidence.shape = FutexShape::go_idle;
-    else if (evidence.inside_libc && is_stdio(name))
-      evidence.shape = FutexShape::stdio_lock;
-    else if (auto shape = glibc_shape(name))
-      evidence.shape = evidence.musl ? shape_in_musl(*shape) : *shape;
-    else if (auto shape = rust_shape(full))
-      evidence.shape = *shape;
-    else
+    else if (evidence
+                 .inside_libc)  // the very function that waits: stdio calls malloc, whose locks are others
+      evidence.shape = is_stdio(name) ? FutexShape::stdio_lock : FutexShape::libc_lock;
+    else if (shape)
+      evidence.shape = evidence.musl ? musl_lock(*shape) : *shape;
+    else if (auto of_rust = rust_shape(full))
+      evidence.shape = *of_rust;
+    else if (!foreign)
       evidence.shape = cxx_shape(full);
     if (evidence.shape) return evidence;
-    if (name == "lll_lock_wait_private") evidence.inside_libc = true;
+    foreign = foreign || !(is_of_cxx(full) || waits_in_libc(name));
   }
   return evidence;
 }
 
 FutexShape shape_of(const FutexCall& call, const FutexEvidence& evidence) {
+  if (evidence.shape == FutexShape::condvar && !evidence.musl && waits_for_mutex(call))
+    return FutexShape::glibc_mutex;
   if (evidence.shape) return *evidence.shape;
   if (evidence.inside_libc) return FutexShape::libc_lock;
   if (evidence.musl) return musl_shape(call);
@@ -422,11 +480,12 @@ FutexWords words_for(FutexShape shape, const FutexCall& call) {
       return {call.address, 4};
     case FutexShape::musl_mutex:
       return {call.address - 4, 8};
-    // struct __pthread_rwlock_arch_t: __wrphase_futex at 8, __writers_futex at 12, __cur_writer at 24.
+    // At the phase, which is 2 or 3; behind a writer that goes first, at __readers itself, which is more.
     case FutexShape::glibc_rwlock_read:
-      return {call.address + 16, 4};
+      if (call.value > 3) return {call.address, kRwlockWords};
+      return {call.address - kRwlockPhase, kRwlockWords};
     case FutexShape::glibc_rwlock_write:
-      return {call.address + (call.value == 2 ? 16 : 12), 4};
+      return {call.address - (call.value == 2 ? kRwlockPhase : kRwlockWriters), kRwlockWords};
     default:
       return {};
   }

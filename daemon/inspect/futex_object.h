@@ -106,6 +106,8 @@ struct FutexObject {
   HolderState holder = HolderState::inapplicable;
   uint32_t owner_tid = 0;     // of the host, with `alive` and a thread of this very process
   uint32_t owner_ns_tid = 0;  // as the word has it; also of ended and foreign owners
+  bool is_shared = false;     // between processes: whose numbers its owner's is one of, is not told
+  bool is_forked = false;     // the process may have it from its parent
 };
 
 struct FutexProcess {

@@ -37,6 +37,10 @@ class HostLookup {
   virtual std::optional<HostThreads> threads(uint32_t pid) const = 0;
   // The process that has a thread with that tid.
   virtual std::optional<uint32_t> process_of_thread(uint32_t tid) const = 0;
+  // When at the latest the thread that was born then fell asleep, on CLOCK_BOOTTIME; nothing where it is not
+  // known to have slept ever since its context switches counted `switches`.
+  virtual std::optional<uint64_t> blocked_since(uint32_t pid, uint32_t tid, uint64_t start_boot_ns,
+                                                uint64_t switches) const = 0;
 };
 
 }  // namespace loiter

@@ -53,8 +53,13 @@ struct InspectedThread {
   std::vector<std::string> kernel_stack;
 };
 
+inline FutexShape shape_of(const InspectedThread& thread) {
+  return thread.shape.value_or(FutexShape::unknown);
+}
+
 struct Inspection {
   uint32_t pid = 0;
+  uint32_t memory_tid = 0;  // whose /proc shows its memory: the leader's, or another's where that has ended
   uint64_t start_boot_ns = 0;
   uint64_t mono_ns = 0;  // of the end of the look: Wait::timeout_left_ns counts from here
   std::string failure;   // not empty: why it could not be looked inside; threads may be there nevertheless

@@ -66,6 +66,11 @@ bool Looker::read_threads(const LookWish& wish, Inspection& inspection) {
     thread.blocked = sleeps(record);
     if (!thread.blocked) thread.cut = record.exit_state ? "it has ended" : "it is running";
   }
+  const InspectedThread* leader = inspection.find(wish.pid);
+  inspection.memory_tid = wish.pid;
+  if (leader && leader->record.exit_state != 0)
+    for (const InspectedThread& thread : inspection.threads)
+      if (thread.record.exit_state == 0) inspection.memory_tid = thread.record.id.tid;
   bool another =
       wish.start_boot_ns && inspection.start_boot_ns && inspection.start_boot_ns != wish.start_boot_ns;
   if (another) inspection.threads.clear();
@@ -119,9 +124,9 @@ void Looker::take_stacks(const LookWish& wish, const std::vector<Mapping>& mappi
     whose.push_back(&thread);
   }
   if (regs.empty()) return;
-  StackWish stack_wish{.pid = wish.pid, .with_lines = wish.with_lines};
+  StackWish stack_wish{.pid = inspection.memory_tid, .with_lines = wish.with_lines};
   if (auto leader = inspection.find(wish.pid))
-    stack_wish.perf_map = modules_.perf_map(wish.pid, leader->ns_tid, leader->record.uid);
+    stack_wish.perf_map = modules_.perf_map(inspection.memory_tid, leader->ns_tid, leader->record.uid);
   auto stacks = stacks_.take(stack_wish, mappings, regs);
   if (!stacks) {
     for (InspectedThread* thread : whose) thread->cut = stacks.error().message;
@@ -231,7 +236,7 @@ InspectionPtr Looker::look(const LookWish& wish) {
       if (thread.blocked) thread.cut = inspection->failure;
     waits_.find_without_memory(*inspection);
   } else {
-    auto maps = opener_.read_file("/proc/" + std::to_string(wish.pid) + "/maps", kMaxMapsBytes);
+    auto maps = opener_.read_file("/proc/" + std::to_string(inspection->memory_tid) + "/maps", kMaxMapsBytes);
     std::vector<Mapping> mappings;
     if (maps)
       mappings = parse_maps(*maps);

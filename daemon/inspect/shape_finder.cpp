@@ -82,7 +82,7 @@ void ShapeFinder::recall(const Inspection& inspection, std::vector<Candidate>& c
     pieces[i] = {regs.sp, size, 0, place};
     place += (size + 15) & ~15U;
   }
-  if (place && !opener_.read_memory(inspection.pid, pieces)) return;
+  if (place && !opener_.read_memory(inspection.memory_tid, pieces)) return;
   size_t kept = 0;
   for (size_t i = 0; i < candidates.size(); ++i) {
     const Candidate& candidate = candidates[i];
@@ -102,7 +102,7 @@ bool ShapeFinder::learn(Inspection& inspection, const std::vector<Mapping>& mapp
                         std::span<Candidate> candidates, ShapeMemo& memo) {
   std::vector<const loiter_regs*> regs;
   for (const Candidate& candidate : candidates) regs.push_back(&candidate.thread->record.regs);
-  StackWish wish{.pid = inspection.pid, .perf_map = 0, .with_lines = false, .whole = false};
+  StackWish wish{.pid = inspection.memory_tid, .perf_map = 0, .with_lines = false, .whole = false};
   auto reply = stacks_.take(wish, mappings, regs);
   const bool musl = has_musl(mappings);
   bool learnt = false;

@@ -15,9 +15,7 @@
 namespace loiter {
 namespace {
 
-constexpr int kKcmpVm = 1;              // KCMP_VM (linux/kcmp.h)
-constexpr uint32_t kForkNoExec = 0x40;  // PF_FORKNOEXEC (include/linux/sched.h)
-constexpr size_t kMaxMapsBytes = 24 << 20;
+constexpr int kKcmpVm = 1;  // KCMP_VM (linux/kcmp.h)
 
 std::string hex(uint64_t address) {
   char text[18] = "0x";
@@ -37,11 +35,6 @@ uint64_t now_of(TimeoutSource::Clock clock) {
 
 }  // namespace
 
-struct WaitFinder::Futex {
-  size_t thread = 0;  // index
-  std::span<const std::byte> bytes;
-};
-
 struct WaitFinder::Times {
   size_t thread = 0;
   std::span<const std::byte> bytes;
@@ -50,6 +43,7 @@ struct WaitFinder::Times {
 void WaitFinder::begin(const Inspection& inspection) {
   own_files_.clear();
   host_files_.reset();
+  other_spaces_.reset();
   file_locks_.reset();
   calls_.assign(inspection.threads.size(), {});
 }
@@ -103,7 +97,7 @@ void WaitFinder::read_words(const Inspection& inspection, std::vector<Futex>& fu
     if (calls_[i].futex) {
       Futex& futex = futexes.emplace_back();
       futex.thread = i;
-      FutexWords words = words_for(thread.shape.value_or(FutexShape::unknown), *calls_[i].futex);
+      const FutexWords words = words_for(shape_of(thread), *calls_[i].futex);
       if (words.size) want(words.address, words.size, futex.bytes);
     }
     if (calls_[i].timeout.address) {
@@ -111,7 +105,7 @@ void WaitFinder::read_words(const Inspection& inspection, std::vector<Futex>& fu
       want(calls_[i].timeout.address, 16, times.back().bytes);
     }
   }
-  if (!opener_.read_memory(inspection.pid, pieces)) return;
+  if (!opener_.read_memory(inspection.memory_tid, pieces)) return;
   for (const auto& [taker, index] : takers)
     *taker = std::span<const std::byte>(memory_.data() + pieces[index].place, pieces[index].got);
 }
@@ -134,86 +128,20 @@ void WaitFinder::take_times(Inspection& inspection, const std::vector<Times>& ti
 void WaitFinder::examine(Inspection& inspection, const std::vector<Mapping>& mappings,
                          const std::vector<Futex>& futexes) {
   std::vector<PossibleOwner> owners;
-  FutexProcess process;
-  for (const InspectedThread& thread : inspection.threads) {
+  for (const InspectedThread& thread : inspection.threads)
     if (thread.record.exit_state == 0)
       owners.push_back({thread.record.id.tid, thread.ns_tid, thread.record.tls_base});
-    if (thread.record.id.tid == inspection.pid) {
-      process.leader_ns_tid = thread.ns_tid;
-      process.forked_without_exec = thread.record.task_flags & kForkNoExec;
-    }
-  }
   OwnerTable table(owners);
-  process.owners = &table;
+  const FutexProcess process = futex_process(inspection, table);
   for (const Futex& futex : futexes) {
-    Wait& wait = *inspection.threads[futex.thread].wait;
+    InspectedThread& thread = inspection.threads[futex.thread];
     const FutexCall& call = *calls_[futex.thread].futex;
-    FutexShape shape = inspection.threads[futex.thread].shape.value_or(FutexShape::unknown);
-    FutexObject object = examine_futex(shape, call, futex.bytes, process);
-    wait.kind = object.kind;
-    if (!object.detail.empty()) wait.detail = object.detail;
-    if (wait.detail.empty()) wait.detail = to_string(call.operation);
-    wait.holder.state = object.holder;
-    wait.holder.tid = object.owner_tid;
-    if (object.owner_tid) wait.holder.pid = inspection.pid;
-    if (object.holder == HolderState::ended)
-      wait.holder = {object.holder, object.owner_ns_tid, inspection.pid};
-    if (object.holder == HolderState::inherited) {
-      wait.holder.tid = object.owner_ns_tid;
-      std::optional<HostProcess> own = host_.process(inspection.pid);
-      std::optional<uint32_t> owners = host_.process_of_thread(object.owner_ns_tid);
-      if (own && owners && *owners == own->parent_pid) wait.holder.pid = *owners;
-    }
-    if (object.holder == HolderState::unknown && object.owner_ns_tid)
-      look_for_foreign_owner(wait, object, inspection, find_mapping(mappings, call.address));
+    FutexObject object = examine_futex(shape_of(thread), call, futex.bytes, process);
+    thread.wait->kind = object.kind;
+    if (!object.detail.empty()) thread.wait->detail = object.detail;
+    if (thread.wait->detail.empty()) thread.wait->detail = to_string(call.operation);
+    take_owner(thread, object, inspection, find_mapping(mappings, call.address));
   }
-}
-
-// The threads of the host that bear that number in the pid namespace of the process: one, if any.
-std::vector<WaitFinder::Owner> WaitFinder::owners_by_ns_tid(const Inspection& inspection, uint32_t ns_tid) {
-  const InspectedThread* leader = inspection.find(inspection.pid);
-  if (leader && leader->ns_tid == inspection.pid) {
-    std::optional<uint32_t> pid = host_.process_of_thread(ns_tid);
-    if (!pid) return {};
-    return {{*pid, ns_tid}};
-  }
-  auto space = [&](uint32_t pid) { return opener_.read_link("/proc/" + std::to_string(pid) + "/ns/pid"); };
-  auto own = space(inspection.pid);
-  std::vector<Owner> owners;
-  if (!own) return owners;
-  for (const HostProcess& process : host_.processes()) {
-    auto theirs = space(process.pid);
-    if (!theirs || *theirs != *own) continue;
-    auto details = tasks_.details(process.pid, LOITER_KERNEL_STACKS_NONE);
-    if (!details) continue;
-    for (const TaskDetail& detail : *details)
-      if (detail.ns_tid == ns_tid) owners.push_back({process.pid, detail.tid});
-  }
-  return owners;
-}
-
-bool WaitFinder::maps_same_file(uint32_t pid, const Mapping& mapping) {
-  auto maps = opener_.read_file("/proc/" + std::to_string(pid) + "/maps", kMaxMapsBytes);
-  if (!maps) return false;
-  std::vector<Mapping> theirs = parse_maps(*maps);
-  return std::any_of(theirs.begin(), theirs.end(), [&](const Mapping& other) {
-    return other.inode == mapping.inode && other.device_major == mapping.device_major &&
-           other.device_minor == mapping.device_minor;
-  });
-}
-
-// A lock shared between processes, whose owner is not of this one: believed where a thread bears that number,
-// and its process has the same file mapped.
-void WaitFinder::look_for_foreign_owner(Wait& wait, const FutexObject& object, const Inspection& inspection,
-                                        const Mapping* mapping) {
-  if (!mapping || mapping->inode == 0) return;
-  std::vector<Owner> owners = owners_by_ns_tid(inspection, object.owner_ns_tid);
-  if (owners.empty()) {
-    wait.holder = {HolderState::ended, object.owner_ns_tid, 0};
-    return;
-  }
-  if (owners.size() == 1 && maps_same_file(owners.front().pid, *mapping))
-    wait.holder = {HolderState::alive, owners.front().tid, owners.front().pid};
 }
 
 void WaitFinder::find(Inspection& inspection, const std::vector<Mapping>& mappings) {
@@ -223,6 +151,7 @@ void WaitFinder::find(Inspection& inspection, const std::vector<Mapping>& mappin
   read_words(inspection, futexes, times);
   take_times(inspection, times);
   examine(inspection, mappings, futexes);
+  confirm_ends(inspection, futexes);
   find_descriptors(inspection);
   find_children(inspection);
 }

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,7 +44,10 @@ class WaitFinder {
   static bool can_find_again(const Inspection& inspection);
 
  private:
-  struct Futex;  // of one thread: what was read of it
+  struct Futex {
+    size_t thread = 0;  // index
+    std::span<const std::byte> bytes;
+  };
   struct Times;  // likewise: where its timeout stands
   void begin(const Inspection& inspection);
   static void start_wait(InspectedThread& thread, WaitCall& call);
@@ -52,14 +56,23 @@ class WaitFinder {
   void take_times(Inspection& inspection, const std::vector<Times>& times);
   void examine(Inspection& inspection, const std::vector<Mapping>& mappings,
                const std::vector<Futex>& futexes);
+  static FutexProcess futex_process(const Inspection& inspection, const OwnerTable& owners);
+  void take_owner(InspectedThread& thread, const FutexObject& object, const Inspection& inspection,
+                  const Mapping* mapping);
+  void take_former_owner(Wait& wait, const FutexObject& object, uint32_t pid, bool same_numbers);
   void look_for_foreign_owner(Wait& wait, const FutexObject& object, const Inspection& inspection,
-                              const Mapping* mapping);
+                              const Mapping& mapping);
+  bool is_of_before(const InspectedThread& waiter, const InspectedThread& owner, uint32_t pid) const;
+  std::optional<std::vector<PossibleOwner>> owners_now(uint32_t pid);
+  void confirm_ends(Inspection& inspection, const std::vector<Futex>& futexes);
   struct Owner {
     uint32_t pid = 0;
     uint32_t tid = 0;
   };
   std::vector<Owner> owners_by_ns_tid(const Inspection& inspection, uint32_t ns_tid);
   bool maps_same_file(uint32_t pid, const Mapping& mapping);
+  std::optional<std::string> pid_space(uint32_t pid);
+  bool is_shared_by_spaces(uint32_t pid, const Mapping& mapping);
   void find_descriptors(Inspection& inspection);
   void find_descriptor(const Inspection& inspection, const InspectedThread& thread, const WaitCall& call,
                        Wait& wait);
@@ -81,6 +94,7 @@ class WaitFinder {
   std::map<uint32_t, FileTable> own_files_;  // by the tid whose table it is
   std::optional<FileTable> host_files_;
   std::optional<FileLocks> file_locks_;
+  std::optional<std::vector<uint32_t>> other_spaces_;  // processes in pid namespaces other than its own
 };
 
 }  // namespace loiter

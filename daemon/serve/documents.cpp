@@ -155,8 +155,9 @@ Json not_judged(const Snapshot& snapshot, uint64_t threshold_ns, std::optional<u
     list.push_back(
         {{"kind", "overdue"},
          {"reason", std::to_string(undated) +
-                        " blocked threads have an age only since loiter looked: this kernel does not tell "
-                        "when they last ran; look --for longer than the threshold"}});
+                        (undated == 1 ? " blocked thread has" : " blocked threads have") +
+                        " an age only since loiter looked: when it last ran could not be told; look --for "
+                        "longer than the threshold"}});
   }
   return list;
 }

@@ -15,6 +15,7 @@ using nlohmann::json;
 using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -171,10 +172,12 @@ TEST(ChainText, NarrowerTheLinksKeepWhoHoldsIt) {
 
 TEST(ChainText, NobodyWaitingOnAnybodyIsOneLine) {
   const json alone = chain({link(5, "w", {{"kind", "poll"}})}, "waits", 1, 0);
-  EXPECT_THAT(lines_of(json::array()), ElementsAre("812 api: no thread waits for another thread or process"));
-  EXPECT_THAT(lines_of({alone}), ElementsAre("812 api: no thread waits for another thread or process"));
+  EXPECT_THAT(lines_of(json::array()),
+              ElementsAre("812 api: no thread is known to wait for another thread or process"));
+  EXPECT_THAT(lines_of({alone}),
+              ElementsAre("812 api: no thread is known to wait for another thread or process"));
   EXPECT_THAT(lines_of({chain(json::array(), "", 0, 0)}),
-              ElementsAre("812 api: no thread waits for another thread or process"));
+              ElementsAre("812 api: no thread is known to wait for another thread or process"));
   EXPECT_THAT(lines_of(json::array(), 5), ElementsAre("812 api: thread 5 waits for nobody"));
   EXPECT_THAT(lines_of({alone}, 5), Contains(HasSubstr("=> 5 w waits for something to happen")));
 }
@@ -268,6 +271,15 @@ TEST(Why, ADeadlockComesBeforeTheMostWaiters) {
                     HasSubstr("So it goes back to 6 left"), HasSubstr("4 threads in all stand still")));
 }
 
+TEST(Why, ADeadlockWithATimeLimitMayComeToAnEnd) {
+  EXPECT_THAT(why(tree_of({}), chains_of({deadlock()})), HasSubstr("none of them can go on; "));
+  json timed = deadlock();
+  timed["links"][0]["wait"]["bounded"] = true;  // not in the cycle itself
+  EXPECT_THAT(why(tree_of({}), chains_of({timed})), HasSubstr("none of them can go on; "));
+  timed["links"][2]["wait"]["bounded"] = true;
+  EXPECT_THAT(why(tree_of({}), chains_of({timed})), HasSubstr("can go on until one's time is up; "));
+}
+
 TEST(Why, AnOrphanComesBeforeTheMostWaitersToo) {
   const Chains chains =
       chains_of({running_chain(), chain({link(5, "w", held("0xa", 6, "", "ended"))}, "holder_ended", 1, 0)});
@@ -293,6 +305,16 @@ TEST(Why, TellsChainAndWhereTheRootIs) {
       "812 (api): 3 threads wait for 4711 db-writer, which runs: 4713 worker (blocked for about 3m12s) "
       "waits for mutex 0xa held by 4712 reader; 4712 reader (blocked for about 3m12s) waits for mutex 0xb "
       "held by 4711 db-writer. 4711 is at flush at log.c:120, called from main in api.");
+}
+
+TEST(Why, TheStartOfAProgramWithoutSymbolsIsNotWhereItIs) {
+  StackThread stack;
+  stack.frames = {{"flock", "/lib/libc.so.6", {}, {}, {}, false},
+                  {{}, "/bin/flock", {}, 0x280a, {}, false},
+                  {"__libc_start_call_main", "/lib/libc.so.6", {}, {}, {}, false},
+                  {"__libc_start_main", "/lib/libc.so.6", {}, {}, {}, false},
+                  {{}, "/bin/flock", {}, 0x2f11, {}, false}};
+  EXPECT_THAT(why(tree_of({}), chains_of({running_chain()}), &stack), EndsWith("4711 is at flock+0x280a."));
 }
 
 TEST(Why, WithoutAStackItSaysWhy) {
@@ -323,10 +345,10 @@ TEST(Why, AJoinOfIdleThreadsIsIdle) {
   const Root root = find_root(tree, chains);
   EXPECT_FALSE(root.chain || root.thread);
   EXPECT_EQ(root.tid, 0u);
-  EXPECT_EQ(
-      why(tree, chains),
-      "812 (api): nothing in it is stuck. All of its 2 threads wait for something to do (1 in join, 1 in "
-      "poll). The longest: 1 t1 (blocked for 50.0s) waits for a thread to end (join).");
+  EXPECT_EQ(why(tree, chains),
+            "812 (api): nothing in it is known to be stuck. All of its 2 threads wait as idle ones do (1 in "
+            "join, 1 in "
+            "poll). The longest: 1 t1 (blocked for 50.0s) waits for a thread to end (join).");
 }
 
 TEST(Why, WithoutChainsTheOldestThatIsNotIdle) {
@@ -336,6 +358,18 @@ TEST(Why, WithoutChainsTheOldestThatIsNotIdle) {
   EXPECT_EQ(root.thread, 2u);
   EXPECT_EQ(root.tid, 3u);
   EXPECT_THAT(why(tree, {}), HasSubstr("3 t3 (blocked for 7.00s) waits for the disk"));
+}
+
+TEST(Why, WhatIsAwakeNowAndThenIsNotStuck) {
+  Tree tree = tree_of({thread(1, "poll", 0)});
+  tree.threads[0].wait.reset();  // it ran while it was looked at
+  tree.threads[0].syscall = "epoll_wait";
+  EXPECT_FALSE(find_root(tree, {}).thread);
+  EXPECT_THAT(why(tree, {}), HasSubstr("nothing in it is known to be stuck"));
+  tree.threads[0].age.blocked_ns = 60 * kSecond;
+  EXPECT_EQ(find_root(tree, {}).tid, 1u);
+  EXPECT_THAT(why(tree, {}),
+              HasSubstr("what they wait for is not known (1 in epoll_wait). The longest: 1 t1 "));
 }
 
 TEST(Why, AKindNotKnownIsNotCalledStuck) {
@@ -350,9 +384,18 @@ TEST(Why, OneThreadThatRunsOrWaits) {
   EXPECT_EQ(why(tree_of({thread(1, nullptr), thread(2, nullptr)}), {}),
             "812 (api): nothing of it is blocked: all of its 2 threads run.");
   EXPECT_THAT(why(tree_of({thread(812, "sleep")}), {}),
-              HasSubstr("Its one thread waits for something to do"));
+              HasSubstr("Its one thread waits as one that is idle does"));
   EXPECT_THAT(why(tree_of({thread(1, "sleep"), thread(2, nullptr)}), {}),
-              HasSubstr("1 of its 2 threads waits for something to do (1 in sleep), the rest runs"));
+              HasSubstr("1 of its 2 threads waits as one that is idle does (1 in sleep), the rest runs"));
+}
+
+TEST(Why, AProcessThatIsStoppedIsNotIdle) {
+  Tree tree = tree_of({thread(1, "stopped", 5), thread(2, "stopped", 4)});
+  EXPECT_EQ(why(tree, {}), "812 (api): it is stopped, for 5.00s; SIGCONT lets it go on.");
+  tree.threads[0].wait->detail = "by a debugger";
+  EXPECT_EQ(why(tree, {}), "812 (api): it is stopped by a debugger, for 5.00s.");
+  tree.threads[1] = thread(2, "poll", 4);
+  EXPECT_THAT(why(tree, {}), HasSubstr("nothing in it is known to be stuck"));
 }
 
 TEST(Why, AProcessThatHasEnded) {

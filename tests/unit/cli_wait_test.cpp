@@ -51,6 +51,26 @@ TEST(ParseWait, ReadsEveryField) {
   EXPECT_EQ(wait.peers[0].comm, "x");
 }
 
+TEST(WaitText, NamesTheChildOfAVforkOnce) {
+  EXPECT_EQ(wait_text(wait_of({{"kind", "vfork"},
+                               {"object", "pid 4712"},
+                               {"holder_pid", 4712},
+                               {"holder_name", "sh"},
+                               {"holder_state", "alive"}})),
+            "vfork pid 4712 sh");
+  EXPECT_EQ(wait_text(wait_of({{"kind", "vfork"}, {"object", "pid 4712"}})), "vfork pid 4712");
+}
+
+TEST(WaitText, NamesAllThatHoldAFileLockTogether) {
+  json members = {
+      {"kind", "file_lock"}, {"syscall", "flock"}, {"object", "/run/lock"}, {"holder_state", "unknown"}};
+  EXPECT_EQ(wait_text(wait_of(members)), "flock /run/lock holder unknown");
+  members["peers"] = json::parse(R"([{"pid": 9, "comm": "flock"}, {"pid": 10, "comm": "sleep"}])");
+  EXPECT_EQ(wait_text(wait_of(members)), "flock /run/lock held by 9 flock or 10 sleep");
+  members["peers"].push_back({{"pid", 11}, {"comm", "sh"}});
+  EXPECT_EQ(wait_text(wait_of(members)), "flock /run/lock held by 9 flock or 10 sleep or 1 more");
+}
+
 TEST(ParseWait, NullAndMissingAreNone) {
   EXPECT_FALSE(parse_wait(json{{"wait", nullptr}}));
   EXPECT_FALSE(parse_wait(json::object()));

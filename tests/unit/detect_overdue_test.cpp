@@ -97,12 +97,14 @@ TEST(Overdue, EachMakesAFindingWithAnIdThatOutlivesTheDaemon) {
 
 TEST(Overdue, ThreadsWithoutADateAreCountedAsNotJudged) {
   Snapshot snapshot;
+  snapshot.begin_boot_ns = 3600 * kSecond;
   snapshot.processes.push_back(
       make_process(1, {blocked(1, kSecond, Exactness::lower_bound),
                        blocked(2, 40 * kSecond, Exactness::lower_bound), blocked(3, kSecond)}));
   EXPECT_EQ(count_undated(snapshot, 30 * kSecond, {}), 1u);
   EXPECT_EQ(count_undated(snapshot, 30 * kSecond, 1), 1u);
   EXPECT_EQ(count_undated(snapshot, 30 * kSecond, 2), 0u);
+  EXPECT_EQ(count_undated(snapshot, 2 * 3600 * kSecond, {}), 0u);  // nobody has lived so long
   snapshot.processes[0].kernel = true;
   EXPECT_EQ(count_undated(snapshot, 30 * kSecond, {}), 0u);
 }

@@ -38,7 +38,8 @@ TEST(FutexShapes, AreToldByTheInnermostFunctionThatIsKnown) {
   EXPECT_EQ(shape({"__lll_lock_wait", "__GI___pthread_mutex_lock.part.0"}), FutexShape::glibc_mutex);
   EXPECT_EQ(shape({"__lll_lock_wait", "__pthread_mutex_cond_lock", "pthread_cond_wait@@GLIBC_2.3.2"}),
             FutexShape::glibc_mutex);
-  EXPECT_EQ(shape({"__futex_abstimed_wait_common", "pthread_cond_wait@@GLIBC_2.3.2", "f"}),
+  EXPECT_EQ(shape({"__futex_abstimed_wait_common", "pthread_cond_wait@@GLIBC_2.3.2", "f"},
+                  FutexOperation::wait_bitset),
             FutexShape::condvar);
   EXPECT_EQ(shape({"__futex_abstimed_wait_common", "__new_sem_wait_slow64.constprop.0"}),
             FutexShape::semaphore);
@@ -49,6 +50,48 @@ TEST(FutexShapes, AreToldByTheInnermostFunctionThatIsKnown) {
   EXPECT_EQ(shape({"syscall", "std::sys::sync::mutex::futex::Mutex::lock_contended"}), FutexShape::rust_lock);
   EXPECT_EQ(shape({"runtime.futex.abi0", "runtime.mPark"}), FutexShape::go_idle);
   EXPECT_EQ(shape({"__syscall_cp_asm", "__timedwait_cp", "pthread_mutex_timedlock"}), FutexShape::musl_mutex);
+}
+
+TEST(FutexShapes, AFutexOfTheProgramsOwnIsNotThatOfWhatCalledIt) {
+  EXPECT_EQ(shape({"syscall", "own_lock", "init", "__pthread_once_slow"}), FutexShape::unknown);
+  EXPECT_EQ(shape({"own_lock", "init", "__pthread_once_slow", "pthread_once"}), FutexShape::unknown);
+  EXPECT_EQ(shape({"futex_wait", "__pthread_once_slow", "f"}), FutexShape::once);
+  // In a signal handler, on top of an interrupted wait for a mutex.
+  EXPECT_EQ(
+      shape({"syscall", "own_lock", "handler", "__restore_rt", "__lll_lock_wait", "___pthread_mutex_lock"}),
+      FutexShape::unknown);
+  EXPECT_EQ(shape({"syscall", "own_lock", "worker(std::barrier<std::__empty_completion>&)"}),
+            FutexShape::unknown);
+  EXPECT_EQ(shape({"syscall", "worker(std::counting_semaphore<3l>&)"}), FutexShape::unknown);
+  EXPECT_EQ(shape({"syscall", "own_lock", "done()", "std::barrier<void (*)()>::arrive(long)"}),
+            FutexShape::unknown);
+  EXPECT_EQ(shape({"syscall", "void std::__detail::__platform_wait<int>(int const*, int)",
+                   "std::latch::wait() const", "f"}),
+            FutexShape::latch);
+  EXPECT_EQ(
+      shape({"syscall", "void std::__atomic_wait<int>(int*)", "std::counting_semaphore<3l>::acquire()"}),
+      FutexShape::semaphore);
+  EXPECT_EQ(shape({"syscall", "std::__atomic_futex_unsigned_base::_M_futex_wait_until(unsigned int*)"}),
+            FutexShape::future);
+}
+
+TEST(FutexShapes, AConditionThatTakesItsMutexBackWithoutNamesIsAMutex) {
+  const std::vector<std::string_view> functions{"pthread_cond_wait", "f"};
+  const auto shape = [&](FutexOperation operation, uint64_t value) {
+    return shape_of({.operation = operation, .address = kAddress, .value = value}, functions);
+  };
+  EXPECT_EQ(shape(FutexOperation::wait_bitset, 2), FutexShape::condvar);
+  EXPECT_EQ(shape(FutexOperation::wait, 2), FutexShape::glibc_mutex);
+  EXPECT_EQ(shape(FutexOperation::wait, FUTEX_WAITERS | 4711), FutexShape::glibc_mutex);
+  EXPECT_EQ(shape(FutexOperation::lock_pi, 0), FutexShape::glibc_mutex);
+  EXPECT_EQ(shape(FutexOperation::wait, 7), FutexShape::condvar);  // of glibc before 2.25
+}
+
+TEST(FutexShapes, TheLockOfMallocIsNotThatOfTheFileItIsCalledFor) {
+  EXPECT_EQ(shape({"__lll_lock_wait_private", "malloc", "_IO_file_doallocate", "fprintf"}),
+            FutexShape::libc_lock);
+  EXPECT_EQ(shape({"__lll_lock_wait_private", "__lll_lock_wait_private", "flockfile", "f"}),
+            FutexShape::stdio_lock);
 }
 
 TEST(FutexShapes, AProgramsOwnFutexIsUnknown) {
@@ -98,8 +141,26 @@ TEST_F(FutexObjectTest, RobustAndPiMutexesHaveTheOwnerInTheWord) {
 }
 
 TEST_F(FutexObjectTest, ARwlockNamesItsWriterAndNoReaders) {
-  EXPECT_EQ(examine(FutexShape::glibc_rwlock_read, {101}).owner_tid, 1101u);
-  EXPECT_EQ(examine(FutexShape::glibc_rwlock_write, {0}).holder, HolderState::none);
+  const auto rwlock = [&](FutexShape shape, uint32_t readers, uint32_t writer) {
+    return examine(shape, {readers, 0, 3, 3, 0, 0, writer});
+  };
+  EXPECT_EQ(rwlock(FutexShape::glibc_rwlock_read, 3, 101).owner_tid, 1101u);
+  EXPECT_EQ(rwlock(FutexShape::glibc_rwlock_write, 2 << 3 | 2, 0).holder, HolderState::none);
+  EXPECT_EQ(rwlock(FutexShape::glibc_rwlock_read, 1 << 3 | 4 | 2, 0).holder, HolderState::none);
+  // Between two writers, with readers who wait as well.
+  EXPECT_EQ(rwlock(FutexShape::glibc_rwlock_write, 3, 0).holder, HolderState::unknown);
+  EXPECT_EQ(rwlock(FutexShape::glibc_rwlock_write, 2 << 3 | 3, 0).holder, HolderState::unknown);
+}
+
+TEST(FutexWordsOf, ARwlockAreAllOfIt) {
+  const auto words = [](FutexShape shape, uint64_t address, uint64_t value) {
+    return words_for(shape, {.operation = FutexOperation::wait_bitset, .address = address, .value = value})
+        .address;
+  };
+  EXPECT_EQ(words(FutexShape::glibc_rwlock_read, kAddress + 8, 3), kAddress);
+  EXPECT_EQ(words(FutexShape::glibc_rwlock_read, kAddress, 1 << 3 | 4 | 2), kAddress);
+  EXPECT_EQ(words(FutexShape::glibc_rwlock_write, kAddress + 8, 2), kAddress);
+  EXPECT_EQ(words(FutexShape::glibc_rwlock_write, kAddress + 12, 3), kAddress);
 }
 
 TEST_F(FutexObjectTest, AFileLockNamesItsOwnersThreadDescriptor) {
