@@ -16,7 +16,8 @@ constexpr uint32_t kMutexPp = 0x40;
 constexpr uint32_t kMutexShared = 0x80;
 constexpr uint32_t kMutexElision = 0x300;
 constexpr size_t kMutexWords = 20;
-constexpr uint32_t kTidMask = 0x3fffffff;  // FUTEX_TID_MASK
+constexpr uint32_t kTidMask = 0x3fffffff;     // FUTEX_TID_MASK
+constexpr uint32_t kWaitersBit = 0x80000000;  // FUTEX_WAITERS
 
 // musl: src/internal/pthread_impl.h (_m_type at 0, _m_lock at 4): the low bits of the type.
 constexpr uint32_t kMuslTypeMask = 15;
@@ -49,7 +50,7 @@ struct Known {
   FutexShape shape;
 };
 
-constexpr std::array<Known, 37> kGlibc{{
+constexpr std::array<Known, 38> kGlibc{{
     {"pthread_mutex_lock", FutexShape::glibc_mutex},
     {"pthread_mutex_lock_full", FutexShape::glibc_mutex},
     {"pthread_mutex_cond_lock", FutexShape::glibc_mutex},
@@ -83,6 +84,7 @@ constexpr std::array<Known, 37> kGlibc{{
     {"pthread_join", FutexShape::join},
     {"pthread_timedjoin_np", FutexShape::join},
     {"pthread_clockjoin_np", FutexShape::join},
+    {"pthread_tryjoin_np", FutexShape::join},
     {"pthread_clockjoin_ex", FutexShape::join},
     {"pthread_timedjoin_ex", FutexShape::join},
     {"mtx_lock", FutexShape::glibc_mutex},
@@ -152,6 +154,28 @@ std::optional<FutexShape> glibc_shape(std::string_view name) {
 
 bool is_pi(const FutexCall& call) {
   return call.operation == FutexOperation::lock_pi || call.operation == FutexOperation::lock_pi2;
+}
+
+// pthread_cond_wait and its kin wait for the condition by functions that others call too; what they alone
+// call is __pthread_mutex_cond_lock, which takes the mutex again (nptl/pthread_cond_wait.c, 2.25 to 2.40), by
+// calls that its condition never makes. On a deadlock that it finds it waits for good, on a word of its own
+// stack.
+FutexShape shape_behind_condvar(const FutexCall& call) {
+  if (is_pi(call)) return FutexShape::glibc_mutex;
+  const auto value = static_cast<uint32_t>(call.value);
+  const bool contended = value == 2 || (value & kWaitersBit);
+  return call.operation == FutexOperation::wait && contended ? FutexShape::glibc_mutex : FutexShape::unknown;
+}
+
+// Of a function without a name: the shape of all the functions that lead to it, where it is one.
+std::optional<FutexShape> shape_of_static(const FutexCall& call, std::span<const std::string> reached_from) {
+  std::optional<FutexShape> common;
+  for (const std::string& name : reached_from) {
+    const auto shape = glibc_shape(plain(name));
+    if (!shape || (common && *common != *shape)) return std::nullopt;
+    common = shape;
+  }
+  return common == FutexShape::condvar ? shape_behind_condvar(call) : common;
 }
 
 // The number is in the word, so it holds, held, or was copied by a fork. Numbers rise: one below the leader's
@@ -361,15 +385,22 @@ bool is_of_musl(std::string_view function) {
          name == "syscall_cp_asm" || name == "sccp" || name == "lockfile";
 }
 
-FutexShape shape_of(const FutexCall& call, std::span<const std::string_view> functions, bool musl) {
+bool is_libc_wait(std::string_view name) {
+  return glibc_shape(plain(name)).has_value();
+}
+
+FutexShape shape_of(const FutexCall& call, std::span<const StackFunction> functions, bool musl) {
   bool internal = false;
-  for (std::string_view full : functions) {
-    std::string_view name = plain(full);
+  for (const StackFunction& function : functions) {
+    if (auto shape = shape_of_static(call, function.reached_from))
+      return internal ? FutexShape::libc_lock : *shape;
+    std::string_view full = function.name, name = plain(full);
     if (is_of_musl(full)) musl = true;
     if (full == "runtime.futex" || full.starts_with("runtime.futex.")) return FutexShape::go_idle;
     if (internal && is_stdio(name)) return FutexShape::stdio_lock;
     if (name == "lll_lock_wait_private") internal = true;
     if (auto shape = glibc_shape(name)) {
+      if (internal) return FutexShape::libc_lock;
       if (musl && *shape == FutexShape::glibc_mutex) return FutexShape::musl_mutex;
       if (musl && (*shape == FutexShape::glibc_rwlock_read || *shape == FutexShape::glibc_rwlock_write))
         return FutexShape::unknown;  // laid out otherwise, and without an owner

@@ -43,10 +43,19 @@ enum class FutexShape : uint8_t {
   raw_pi,  // LOCK_PI without a function that is known: the kernel itself demands the owner in the word
 };
 
-// `functions`: names of the functions on the stack, innermost first, a few of them; mangled or not. `musl`:
-// the process has musl mapped; Debian's has no unwinding rules, so its waits are told by the values they
-// expect.
-FutexShape shape_of(const FutexCall& call, std::span<const std::string_view> functions, bool musl = false);
+// A function on a stack.
+struct StackFunction {
+  std::string_view name;  // mangled or not; empty: it has none
+  // Of a static function of a libc without symbols (CodePlace::reached_from).
+  std::span<const std::string> reached_from = {};
+};
+
+// `functions`: those on the stack, innermost first, a few of them. `musl`: the process has musl mapped;
+// Debian's has no unwinding rules, so its waits are told by the values they expect.
+FutexShape shape_of(const FutexCall& call, std::span<const StackFunction> functions, bool musl = false);
+
+// Whether an exported function is one of libc's whose name tells what it waits for.
+bool is_libc_wait(std::string_view name);
 
 // Whether a function is one of musl's own: of a static program, which has no musl mapped.
 bool is_of_musl(std::string_view function);

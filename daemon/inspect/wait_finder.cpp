@@ -26,17 +26,18 @@ std::string hex(uint64_t address) {
   return text;
 }
 
-// Names of the functions innermost on a thread's stack; views into the inspection.
-std::vector<std::string_view> functions_of(const Inspection& inspection, const InspectedThread& thread) {
-  std::vector<std::string_view> names;
+// The functions innermost on a thread's stack; views into the inspection.
+std::vector<StackFunction> functions_of(const Inspection& inspection, const InspectedThread& thread) {
+  std::vector<StackFunction> names;
   if (!thread.stack) return names;
   for (uint32_t index : inspection.stacks.stacks[*thread.stack].places) {
     if (names.size() >= kFunctions) break;
     const CodePlace& place = inspection.stacks.places[index];
     for (const CodeLine& line : place.lines)
-      if (!line.symbol.empty()) names.push_back(line.symbol);
-    if (!place.export_name.empty() && (names.empty() || names.back() != place.export_name))
-      names.push_back(place.export_name);
+      if (!line.symbol.empty()) names.push_back({line.symbol});
+    if (!place.export_name.empty() && (names.empty() || names.back().name != place.export_name))
+      names.push_back({place.export_name});
+    if (!place.reached_from.empty()) names.push_back({.name = {}, .reached_from = place.reached_from});
   }
   return names;
 }

@@ -11,6 +11,47 @@ namespace {
 
 constexpr uint64_t kAddress = 0x7f0000001000;
 
+FutexShape shape(const std::vector<std::string_view>& names, FutexOperation op = FutexOperation::wait) {
+  std::vector<StackFunction> functions;
+  for (const std::string_view name : names) functions.push_back({name});
+  return shape_of({.operation = op, .address = kAddress, .value = 2, .is_private = true}, functions);
+}
+
+FutexShape shape_of_reached(const std::vector<std::string>& reached_from, const FutexCall& call,
+                            std::string_view next = "f") {
+  const std::vector<StackFunction> functions{{.name = {}, .reached_from = reached_from}, {next}};
+  return shape_of(call, functions);
+}
+
+TEST(FutexShapes, OfAFunctionWithoutANameAreThoseOfAllThatLeadToIt) {
+  const FutexCall wait{.operation = FutexOperation::wait, .address = kAddress, .value = 2};
+  EXPECT_EQ(shape_of_reached({"pthread_mutex_lock"}, wait), FutexShape::glibc_mutex);
+  EXPECT_EQ(shape_of_reached({"pthread_mutex_clocklock", "pthread_mutex_timedlock"}, wait),
+            FutexShape::glibc_mutex);
+  EXPECT_EQ(shape_of_reached({"pthread_mutex_lock", "sem_wait"}, wait), FutexShape::unknown);
+  EXPECT_EQ(shape_of_reached({"pthread_mutex_lock", "f"}, wait), FutexShape::unknown);
+  EXPECT_EQ(shape_of_reached({"pthread_mutex_lock", "sem_wait"}, wait, "sem_wait"), FutexShape::semaphore);
+}
+
+// What the waits of conditions alone call takes the mutex again.
+TEST(FutexShapes, BehindAConditionAreTheMutexOrUnknown) {
+  const std::vector<std::string> from{"pthread_cond_timedwait", "pthread_cond_wait"};
+  const auto shape = [&](FutexOperation operation, uint64_t value) {
+    return shape_of_reached(from, {.operation = operation, .address = kAddress, .value = value},
+                            "pthread_cond_wait");
+  };
+  EXPECT_EQ(shape(FutexOperation::wait, 2), FutexShape::glibc_mutex);
+  EXPECT_EQ(shape(FutexOperation::wait, 0x80000065), FutexShape::glibc_mutex);
+  EXPECT_EQ(shape(FutexOperation::lock_pi, 0), FutexShape::glibc_mutex);
+  EXPECT_EQ(shape(FutexOperation::wait_bitset, 0), FutexShape::unknown);
+  EXPECT_EQ(shape(FutexOperation::wait, 0), FutexShape::unknown);
+}
+
+TEST(FutexShapes, OfALockInsideLibcAreNotThoseOfItsCaller) {
+  EXPECT_EQ(shape({"__lll_lock_wait_private", "", "pthread_mutex_lock"}), FutexShape::libc_lock);
+  EXPECT_EQ(shape({"__lll_lock_wait_private", "malloc", "pthread_once"}), FutexShape::libc_lock);
+}
+
 class FutexObjectTest : public ::testing::Test {
  protected:
   FutexObject examine(FutexShape shape, const std::vector<uint32_t>& words, bool is_private = true) {
@@ -28,10 +69,6 @@ class FutexObjectTest : public ::testing::Test {
   std::vector<PossibleOwner> owners_{{1100, 100, 0x1000}, {1101, 101, 0x2000}};
   OwnerTable table_{owners_};
 };
-
-FutexShape shape(const std::vector<std::string_view>& functions, FutexOperation op = FutexOperation::wait) {
-  return shape_of({.operation = op, .address = kAddress, .value = 2, .is_private = true}, functions);
-}
 
 TEST(FutexShapes, AreToldByTheInnermostFunctionThatIsKnown) {
   EXPECT_EQ(shape({"__lll_lock_wait", "___pthread_mutex_lock", "f"}), FutexShape::glibc_mutex);
@@ -135,7 +172,7 @@ TEST_F(FutexObjectTest, AMuslMutexNamesItsOwnerUnlessItIsANormalOne) {
 }
 
 TEST_F(FutexObjectTest, MuslsOtherWaitsAreToldByTheirValues) {
-  const std::vector<std::string_view> none;
+  const std::vector<StackFunction> none;
   const auto shape = [&] { return shape_of(call_, none, true); };
   call_.value = 0x80000010;
   EXPECT_EQ(shape(), FutexShape::musl_mutex);

@@ -50,13 +50,15 @@ struct CodeImage::Made {
   std::map<const ElfFile*, OwnedDwarf> dwarfs;
   std::unique_ptr<UnwindRules> rules;
   std::optional<FunctionTable> functions, exports;
+  std::optional<CallerIndex> callers;
   bool looked_for_lines = false;
   std::optional<DebugLines> lines;
   std::unordered_map<uint64_t, Names> names[2];  // by address: functions alone, and with lines
 };
 
-CodeImage::CodeImage(Files files, const Architecture& architecture, const Options& options)
-    : files_(std::move(files)), architecture_(architecture), options_(options) {}
+CodeImage::CodeImage(Files files, const Architecture& architecture, InstructionReader& reader,
+                     const Options& options)
+    : files_(std::move(files)), architecture_(architecture), reader_(reader), options_(options) {}
 
 CodeImage::~CodeImage() = default;
 
@@ -117,6 +119,12 @@ const FunctionTable& CodeImage::exports() {
   return *table;
 }
 
+const CallerIndex& CodeImage::callers() {
+  std::optional<CallerIndex>& index = made().callers;
+  if (!index) index.emplace(*files_.module, architecture_, exports(), reader_);
+  return *index;
+}
+
 DebugLines* CodeImage::lines() {
   Made& all = made();
   if (!std::exchange(all.looked_for_lines, true))
@@ -144,6 +152,7 @@ CodeImage::Names CodeImage::find_names(uint64_t address, bool with_lines) {
   if (found.empty()) found.emplace_back();
   if (const auto symbol = functions().find(address)) found.back().name = *symbol;
   if (found.back().name.empty()) found.back().name = names.export_name;
+  if (found.back().name.empty()) names.reached_from = callers().reached_from(address);
   for (const DebugLine& line : found)
     names.lines.push_back(
         {demangle(line.name, most), bounded_name(line.file, most), line.line, line.inlined});

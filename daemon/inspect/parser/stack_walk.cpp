@@ -105,11 +105,12 @@ Stack StackWalk::walk(const StackJob& job) {
 }
 
 CodePlace StackWalk::name(const Spot& spot) {
-  CodePlace place{.pc = spot.pc, .module = spot.module, .export_name = {}, .lines = {}};
+  CodePlace place{.pc = spot.pc, .module = spot.module, .export_name = {}, .reached_from = {}, .lines = {}};
   if (spot.image) {
     const CodeImage::Names& names = spot.image->names_at(spot.address - spot.back(), request_.with_lines);
     place.offset = spot.address;
     place.export_name = names.export_name;
+    place.reached_from = names.reached_from;
     place.lines = names.lines;
     return place;
   }
