@@ -50,7 +50,7 @@ struct Known {
   FutexShape shape;
 };
 
-constexpr std::array<Known, 38> kGlibc{{
+constexpr std::array<Known, 39> kGlibc{{
     {"pthread_mutex_lock", FutexShape::glibc_mutex},
     {"pthread_mutex_lock_full", FutexShape::glibc_mutex},
     {"pthread_mutex_cond_lock", FutexShape::glibc_mutex},
@@ -81,6 +81,7 @@ constexpr std::array<Known, 38> kGlibc{{
     {"pthread_barrier_wait_common", FutexShape::barrier},
     {"pthread_once", FutexShape::once},
     {"pthread_once_slow", FutexShape::once},
+    {"pthread_once_full", FutexShape::once},
     {"pthread_join", FutexShape::join},
     {"pthread_timedjoin_np", FutexShape::join},
     {"pthread_clockjoin_np", FutexShape::join},
@@ -165,6 +166,21 @@ FutexShape shape_behind_condvar(const FutexCall& call) {
   const auto value = static_cast<uint32_t>(call.value);
   const bool contended = value == 2 || (value & kWaitersBit);
   return call.operation == FutexOperation::wait && contended ? FutexShape::glibc_mutex : FutexShape::unknown;
+}
+
+// The same functions, in musl: other layouts, and other values.
+FutexShape shape_in_musl(FutexShape shape) {
+  switch (shape) {
+    case FutexShape::glibc_mutex:
+      return FutexShape::musl_mutex;
+    case FutexShape::glibc_rwlock_read:
+    case FutexShape::glibc_rwlock_write:
+      return FutexShape::musl_rwlock;
+    case FutexShape::join:
+      return FutexShape::musl_join;
+    default:
+      return shape;
+  }
 }
 
 // Of a function without a name: the shape of all the functions that lead to it, where it is one.
@@ -311,8 +327,11 @@ void examine_musl_file(FutexObject& object, const FutexCall& call, const FutexPr
   object.owner_ns_tid = owner->ns_tid;
 }
 
-void examine_musl_other(FutexObject& object, const FutexCall& call, const FutexProcess& process) {
-  object.kind = WaitKind::futex;
+// `shape`: a join, or what may be one.
+void examine_musl_join(FutexObject& object, FutexShape shape, const FutexCall& call,
+                       const FutexProcess& process) {
+  object.kind = shape == FutexShape::musl_join ? WaitKind::join : WaitKind::futex;
+  if (shape == FutexShape::musl_join) object.detail = "pthread_join";
   object.holder = HolderState::unknown;
   const PossibleOwner* owner = process.owners->by_address(call.address, kMuslThreadBytes);
   if (!owner) return;
@@ -339,13 +358,14 @@ struct Plain {
   const char* detail;
 };
 
-constexpr std::array<Plain, 11> kOwnerless{{
+constexpr std::array<Plain, 12> kOwnerless{{
     {FutexShape::condvar, WaitKind::condvar, HolderState::inapplicable, "pthread_cond_t"},
     {FutexShape::semaphore, WaitKind::semaphore, HolderState::inapplicable, "semaphore"},
     {FutexShape::barrier, WaitKind::barrier, HolderState::inapplicable, "pthread_barrier_t"},
     {FutexShape::latch, WaitKind::barrier, HolderState::inapplicable, "std::latch or std::barrier"},
     {FutexShape::once, WaitKind::lock, HolderState::none, "pthread_once: names no owner"},
     {FutexShape::libc_lock, WaitKind::lock, HolderState::none, "a lock inside libc: names no owner"},
+    {FutexShape::musl_rwlock, WaitKind::lock, HolderState::none, "pthread_rwlock_t of musl: names no owner"},
     {FutexShape::future, WaitKind::condvar, HolderState::inapplicable, "std::future"},
     {FutexShape::rust_lock, WaitKind::lock, HolderState::none, "a lock of Rust's std: names no owner"},
     {FutexShape::rust_condvar, WaitKind::condvar, HolderState::inapplicable, "Condvar of Rust's std"},
@@ -401,10 +421,7 @@ FutexShape shape_of(const FutexCall& call, std::span<const StackFunction> functi
     if (name == "lll_lock_wait_private") internal = true;
     if (auto shape = glibc_shape(name)) {
       if (internal) return FutexShape::libc_lock;
-      if (musl && *shape == FutexShape::glibc_mutex) return FutexShape::musl_mutex;
-      if (musl && (*shape == FutexShape::glibc_rwlock_read || *shape == FutexShape::glibc_rwlock_write))
-        return FutexShape::unknown;  // laid out otherwise, and without an owner
-      return *shape;
+      return musl ? shape_in_musl(*shape) : *shape;
     }
     if (auto shape = rust_shape(full)) return *shape;
     if (auto shape = cxx_shape(full)) return *shape;
@@ -463,8 +480,9 @@ FutexObject examine_futex(FutexShape shape, const FutexCall& call, std::span<con
     case FutexShape::musl_file:
       examine_musl_file(object, call, process);
       break;
+    case FutexShape::musl_join:
     case FutexShape::musl_other:
-      examine_musl_other(object, call, process);
+      examine_musl_join(object, shape, call, process);
       break;
     case FutexShape::raw_pi:
       examine_raw_pi(object, call, words, 0, process);

@@ -33,7 +33,9 @@ enum class FutexShape : uint8_t {
   once,
   future,
   musl_mutex,
-  musl_file,   // of its stdio
+  musl_file,  // of its stdio
+  musl_rwlock,
+  musl_join,
   musl_other,  // perhaps a join
   rust_lock,
   rust_condvar,
@@ -51,7 +53,7 @@ struct StackFunction {
 };
 
 // `functions`: those on the stack, innermost first, a few of them. `musl`: the process has musl mapped;
-// Debian's has no unwinding rules, so its waits are told by the values they expect.
+// what no function tells of its waits, the values that they expect may.
 FutexShape shape_of(const FutexCall& call, std::span<const StackFunction> functions, bool musl = false);
 
 // Whether an exported function is one of libc's whose name tells what it waits for.

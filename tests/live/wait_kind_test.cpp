@@ -29,14 +29,9 @@ std::string test_name(const ::testing::TestParamInfo<Program>& info) {
   return name;
 }
 
-// musl as Debian has it comes without rules to unwind it by.
-bool may_be_cut(const json& fact) {
-  return fact.at("libc") == "musl";
-}
-
 void expect_stack(const json& thread, const json& fact) {
   ASSERT_FALSE(thread.is_null()) << fact;
-  if (!fact.contains("frames") || (may_be_cut(fact) && !thread.at("cut").is_null())) return;
+  if (!fact.contains("frames")) return;
   EXPECT_TRUE(stack_shows(thread, fact.at("frames"))) << fact;
   EXPECT_TRUE(thread.at("cut").is_null()) << thread;
 }

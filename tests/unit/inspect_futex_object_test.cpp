@@ -86,6 +86,9 @@ TEST(FutexShapes, AreToldByTheInnermostFunctionThatIsKnown) {
   EXPECT_EQ(shape({"syscall", "std::sys::sync::mutex::futex::Mutex::lock_contended"}), FutexShape::rust_lock);
   EXPECT_EQ(shape({"runtime.futex.abi0", "runtime.mPark"}), FutexShape::go_idle);
   EXPECT_EQ(shape({"__syscall_cp_asm", "__timedwait_cp", "pthread_mutex_timedlock"}), FutexShape::musl_mutex);
+  EXPECT_EQ(shape({"__timedwait_cp", "pthread_rwlock_timedrdlock"}), FutexShape::musl_rwlock);
+  EXPECT_EQ(shape({"__timedwait_cp", "pthread_timedjoin_np", "pthread_join"}), FutexShape::musl_join);
+  EXPECT_EQ(shape({"__timedwait_cp", "sem_timedwait"}), FutexShape::semaphore);
 }
 
 TEST(FutexShapes, AProgramsOwnFutexIsUnknown) {
@@ -186,8 +189,16 @@ TEST_F(FutexObjectTest, MuslsOtherWaitsAreToldByTheirValues) {
   EXPECT_EQ(shape(), FutexShape::musl_other);
   EXPECT_EQ(examine(FutexShape::musl_other, {}).kind, WaitKind::join);
   EXPECT_EQ(examine(FutexShape::musl_other, {}).owner_tid, 1101u);
+  EXPECT_EQ(examine(FutexShape::musl_join, {}).owner_tid, 1101u);
   call_.address = 0x9000;
   EXPECT_EQ(examine(FutexShape::musl_other, {}).kind, WaitKind::futex);
+  EXPECT_EQ(examine(FutexShape::musl_join, {}).kind, WaitKind::join);
+  EXPECT_EQ(examine(FutexShape::musl_join, {}).holder, HolderState::unknown);
+}
+
+TEST_F(FutexObjectTest, AMuslRwlockNamesNoOwner) {
+  EXPECT_EQ(examine(FutexShape::musl_rwlock, {}).kind, WaitKind::lock);
+  EXPECT_EQ(examine(FutexShape::musl_rwlock, {}).holder, HolderState::none);
 }
 
 TEST_F(FutexObjectTest, ConditionsAndSemaphoresHaveNoHolder) {

@@ -77,7 +77,7 @@ static void mutex_of(const char* name, int type, int flags, const char* detail) 
   struct wait wait = for_mutex(mutex, holder_of(take_mutex, mutex), detail);
   // A robust one always waits with a shared futex: glibc 2.36, nptl/pthread_mutex_lock.c.
   if (flags & (kRobust | kShared)) wait.scope = flags & kShared ? "shared" : NULL;
-  if (type == PTHREAD_MUTEX_NORMAL && !flags) wait.note = "musl: no owner";
+  if (type == PTHREAD_MUTEX_NORMAL && !(flags & (kRobust | kPi))) wait.note = "musl: no owner";
   block(name, wait_in_mutex_lock, mutex, wait);
 }
 

@@ -7,12 +7,14 @@
 #include <map>
 #include <utility>
 
+#include "daemon/inspect/parser/code_rules.h"
 #include "daemon/inspect/parser/demangle.h"
 #include "daemon/inspect/parser/symbols.h"
 
 namespace loiter {
 namespace {
 
+constexpr size_t kLongestCall = 8;       // bytes
 constexpr uint64_t kLongestLeaf = 4096;  // bytes of code; a wrapper of a system call has some fifty
 
 struct EndDwarf {
@@ -49,6 +51,8 @@ class HeapCount {
 struct CodeImage::Made {
   std::map<const ElfFile*, OwnedDwarf> dwarfs;
   std::unique_ptr<UnwindRules> rules;
+  std::unique_ptr<CodeRules> code_rules;
+  std::unordered_map<uint64_t, bool> follows_call;
   std::optional<FunctionTable> functions, exports;
   std::optional<CallerIndex> callers;
   bool looked_for_lines = false;
@@ -96,6 +100,21 @@ const UnwindRule& CodeImage::rule_at(uint64_t address) {
   if (const UnwindRule* known = all.rules->known(address)) return *known;
   const HeapCount count(memory_bytes_);
   return all.rules->find(address);
+}
+
+const UnwindRule& CodeImage::code_rule_at(uint64_t address, bool interrupted) {
+  std::unique_ptr<CodeRules>& rules = made().code_rules;
+  const HeapCount count(memory_bytes_);
+  if (!rules) rules = std::make_unique<CodeRules>(*files_.module, architecture_, reader_);
+  return rules->find(address, interrupted);
+}
+
+bool CodeImage::follows_call(uint64_t address) {
+  const auto [found, added] = made().follows_call.try_emplace(address, false);
+  if (added && address > kLongestCall)
+    found->second =
+        reader_.ends_with_call(files_.module->bytes_at(address - kLongestCall, kLongestCall), address);
+  return found->second;
 }
 
 const FunctionTable& CodeImage::functions() {

@@ -51,6 +51,10 @@ class CodeImage {
 
   // Addresses are those of the file's own tables. Both answers live until drop().
   const UnwindRule& rule_at(uint64_t address);
+  // Where rule_at() has none: from the code itself. `address`: where the frame goes on.
+  const UnwindRule& code_rule_at(uint64_t address, bool interrupted);
+  // Whether a call ends there, as before a return address.
+  bool follows_call(uint64_t address);
   const Names& names_at(uint64_t address, bool with_lines);
 
   // True where `return_address` follows a direct call of the very function that `address` lies in.
