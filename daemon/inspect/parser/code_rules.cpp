@@ -111,10 +111,12 @@ std::optional<UnwindRule> rule_from_beginning(const Architecture& architecture, 
   return rule;
 }
 
-CodeRules::CodeRules(const ElfFile& file, const Architecture& architecture, InstructionReader& reader)
+CodeRules::CodeRules(const ElfFile& file, const Architecture& architecture, InstructionReader& reader,
+                     BeginningOf beginning_of)
     : file_(file),
       architecture_(architecture),
       reader_(reader),
+      beginning_of_(std::move(beginning_of)),
       flow_(architecture, reader, [&file](uint64_t address) { return file.code_at(address); }) {}
 
 const UnwindRule& CodeRules::find(uint64_t address, bool interrupted) {
@@ -132,7 +134,9 @@ UnwindRule CodeRules::make(uint64_t address, bool interrupted) {
     const uint64_t called = architecture_.preserved | uint64_t{1} << architecture_.stack_pointer;
     const CodeFlow::Result result = flow_.to_return(address, interrupted ? ~uint64_t{0} : called);
     if (!result.agreed) return no_rules();
-    if (result.ends) return outermost(architecture_);
+    // Where clone lets a thread begin: on a stack that has nothing above it. abort() ends so too, and was
+    // called.
+    if (result.ends) return from_beginning(address).value_or(outermost(architecture_));
     std::optional<UnwindRule> common;
     for (const FrameState& state : result.states) {
       auto rule = rule_at_return(architecture_, state);
@@ -196,7 +200,10 @@ std::vector<uint64_t> CodeRules::beginnings_before(uint64_t address) {
 }
 
 std::optional<UnwindRule> CodeRules::from_beginning(uint64_t address) {
-  for (const uint64_t beginning : beginnings_before(address)) {
+  std::vector<uint64_t> beginnings;
+  if (const auto named = beginning_of_(address - 1)) beginnings = {*named};
+  if (beginnings.empty()) beginnings = beginnings_before(address);
+  for (const uint64_t beginning : beginnings) {
     const CodeFlow::Result result = flow_.to_place(beginning, address);
     if (!result.states.empty())
       return result.agreed ? rule_from_beginning(architecture_, result.states.front()) : std::nullopt;

@@ -6,8 +6,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <unordered_map>
+#include <vector>
 
 #include "daemon/inspect/parser/architecture.h"
 #include "daemon/inspect/parser/code_flow.h"
@@ -19,8 +21,12 @@ namespace loiter {
 
 class CodeRules {
  public:
+  // Where the function begins that has a name and covers an address.
+  using BeginningOf = std::function<std::optional<uint64_t>(uint64_t address)>;
+
   // `file` and `reader` must outlive it.
-  CodeRules(const ElfFile& file, const Architecture& architecture, InstructionReader& reader);
+  CodeRules(const ElfFile& file, const Architecture& architecture, InstructionReader& reader,
+            BeginningOf beginning_of);
 
   // `address`: where the frame goes on. `interrupted`: at an instruction that did not call.
   const UnwindRule& find(uint64_t address, bool interrupted);
@@ -35,6 +41,7 @@ class CodeRules {
   const ElfFile& file_;
   const Architecture& architecture_;
   InstructionReader& reader_;
+  BeginningOf beginning_of_;
   CodeFlow flow_;
   std::unordered_map<uint64_t, UnwindRule> rules_[2];
 };

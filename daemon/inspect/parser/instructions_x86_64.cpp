@@ -39,9 +39,9 @@ constexpr std::array<std::array<unsigned, 5>, 16> kParts{{
 constexpr std::array<uint8_t, X86_REG_ENDING> whole_registers() {
   std::array<uint8_t, X86_REG_ENDING> table{};
   for (uint8_t& entry : table) entry = Change::kNone;
-  for (uint8_t number = 0; number < kParts.size(); ++number)
+  for (size_t number = 0; number < kParts.size(); ++number)
     for (const unsigned part : kParts[number])
-      if (part != X86_REG_INVALID) table[part] = number;
+      if (part != X86_REG_INVALID) table[part] = static_cast<uint8_t>(number);
   return table;
 }
 
@@ -109,6 +109,21 @@ Flow flow_of(csh handle, const cs_insn& from) {
   return leaves ? Flow::stop : Flow::next;
 }
 
+bool follow_mov(const cs_x86_op& to_where, const cs_x86_op& from_where, Instruction& to) {
+  const uint8_t to_reg = full_register(to_where), from_reg = full_register(from_where);
+  const uint8_t to_base = base_of(to_where), from_base = base_of(from_where);
+  constexpr uint8_t kNone = Change::kNone;
+  if (to_reg != kNone && from_reg != kNone)
+    add_change(to, sum(to_reg, from_reg, 0));
+  else if (to_reg != kNone && from_base != kNone)
+    add_change(to, {.kind = Kind::load, .reg = to_reg, .base = from_base, .value = from_where.mem.disp});
+  else if (to_base != kNone && from_reg != kNone)
+    add_change(to, {.kind = Kind::store, .reg = from_reg, .base = to_base, .value = to_where.mem.disp});
+  else
+    return false;
+  return true;
+}
+
 // Those whose values are followed. False: another.
 bool follow(const cs_insn& from, Instruction& to) {
   const cs_x86& x86 = from.detail->x86;
@@ -139,18 +154,7 @@ bool follow(const cs_insn& from, Instruction& to) {
       add_change(to, sum(reg, base_of(second), second.mem.disp));
       return true;
     case X86_INS_MOV:
-      if (reg != Change::kNone && full_register(second) != Change::kNone)
-        add_change(to, sum(reg, full_register(second), 0));
-      else if (reg != Change::kNone && base_of(second) != Change::kNone)
-        add_change(to, {.kind = Kind::load, .reg = reg, .base = base_of(second), .value = second.mem.disp});
-      else if (base_of(first) != Change::kNone && full_register(second) != Change::kNone)
-        add_change(to, {.kind = Kind::store,
-                        .reg = full_register(second),
-                        .base = base_of(first),
-                        .value = first.mem.disp});
-      else
-        return false;
-      return true;
+      return follow_mov(first, second, to);
     default:
       return false;
   }
