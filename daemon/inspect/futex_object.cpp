@@ -60,7 +60,7 @@ struct Known {
   FutexShape shape;
 };
 
-constexpr std::array<Known, 37> kGlibc{{
+constexpr std::array<Known, 39> kGlibc{{
     {"pthread_mutex_lock", FutexShape::glibc_mutex},
     {"pthread_mutex_lock_full", FutexShape::glibc_mutex},
     {"pthread_mutex_cond_lock", FutexShape::glibc_mutex},
@@ -91,9 +91,11 @@ constexpr std::array<Known, 37> kGlibc{{
     {"pthread_barrier_wait_common", FutexShape::barrier},
     {"pthread_once", FutexShape::once},
     {"pthread_once_slow", FutexShape::once},
+    {"pthread_once_full", FutexShape::once},
     {"pthread_join", FutexShape::join},
     {"pthread_timedjoin_np", FutexShape::join},
     {"pthread_clockjoin_np", FutexShape::join},
+    {"pthread_tryjoin_np", FutexShape::join},
     {"pthread_clockjoin_ex", FutexShape::join},
     {"pthread_timedjoin_ex", FutexShape::join},
     {"mtx_lock", FutexShape::glibc_mutex},
@@ -186,19 +188,39 @@ bool waits_in_libc(std::string_view name) {
                      [&](std::string_view prefix) { return name.starts_with(prefix); });
 }
 
-// Woken up, pthread_cond_wait takes its mutex back, in functions that without libc's debug symbols have no
-// name. Its own wait is a WAIT_BITSET (nptl/futex-internal.c); a mutex expects 2, and a robust one the owner
-// with a mark.
+// Woken up, pthread_cond_wait takes its mutex back (__pthread_mutex_cond_lock; nptl/pthread_cond_wait.c, 2.25
+// to 2.40), in functions that without libc's debug symbols have no name, by calls that its condition never
+// makes: that is a WAIT_BITSET (nptl/futex-internal.c), a mutex expects 2, and a robust one the owner with a
+// mark.
 bool waits_for_mutex(const FutexCall& call) {
   if (is_pi(call)) return true;
   return call.operation == FutexOperation::wait && (call.value == 2 || (call.value & FUTEX_WAITERS));
 }
 
-FutexShape musl_lock(FutexShape shape) {
-  if (shape == FutexShape::glibc_mutex) return FutexShape::musl_mutex;
-  if (shape == FutexShape::glibc_rwlock_read || shape == FutexShape::glibc_rwlock_write)
-    return FutexShape::unknown;  // laid out otherwise, and without an owner
-  return shape;
+// The same functions, in musl: other layouts, and other values.
+FutexShape shape_in_musl(FutexShape shape) {
+  switch (shape) {
+    case FutexShape::glibc_mutex:
+      return FutexShape::musl_mutex;
+    case FutexShape::glibc_rwlock_read:
+    case FutexShape::glibc_rwlock_write:
+      return FutexShape::musl_rwlock;
+    case FutexShape::join:
+      return FutexShape::musl_join;
+    default:
+      return shape;
+  }
+}
+
+// Of a function without a name: the shape of all the functions that lead to it, where it is one.
+std::optional<FutexShape> shape_of_static(std::span<const std::string> reached_from) {
+  std::optional<FutexShape> common;
+  for (const std::string& name : reached_from) {
+    const auto shape = glibc_shape(plain(name));
+    if (!shape || (common && *common != *shape)) return std::nullopt;
+    common = shape;
+  }
+  return common;
 }
 
 // The number is in the word, so it holds, held, or was copied by a fork. Numbers rise: one below the leader's
@@ -337,8 +359,11 @@ void examine_musl_file(FutexObject& object, const FutexCall& call, const FutexPr
   object.owner_ns_tid = owner->ns_tid;
 }
 
-void examine_musl_other(FutexObject& object, const FutexCall& call, const FutexProcess& process) {
-  object.kind = WaitKind::futex;
+// `shape`: a join, or what may be one.
+void examine_musl_join(FutexObject& object, FutexShape shape, const FutexCall& call,
+                       const FutexProcess& process) {
+  object.kind = shape == FutexShape::musl_join ? WaitKind::join : WaitKind::futex;
+  if (shape == FutexShape::musl_join) object.detail = "pthread_join";
   object.holder = HolderState::unknown;
   const PossibleOwner* owner = process.owners->by_address(call.address, kMuslThreadBytes);
   if (!owner) return;
@@ -365,13 +390,14 @@ struct Plain {
   const char* detail;
 };
 
-constexpr std::array<Plain, 11> kOwnerless{{
+constexpr std::array<Plain, 12> kOwnerless{{
     {FutexShape::condvar, WaitKind::condvar, HolderState::inapplicable, "pthread_cond_t"},
     {FutexShape::semaphore, WaitKind::semaphore, HolderState::inapplicable, "semaphore"},
     {FutexShape::barrier, WaitKind::barrier, HolderState::inapplicable, "pthread_barrier_t"},
     {FutexShape::latch, WaitKind::barrier, HolderState::inapplicable, "std::latch or std::barrier"},
     {FutexShape::once, WaitKind::lock, HolderState::none, "pthread_once: names no owner"},
     {FutexShape::libc_lock, WaitKind::lock, HolderState::none, "a lock inside libc: names no owner"},
+    {FutexShape::musl_rwlock, WaitKind::lock, HolderState::none, "pthread_rwlock_t of musl: names no owner"},
     {FutexShape::future, WaitKind::condvar, HolderState::inapplicable, "std::future"},
     {FutexShape::rust_lock, WaitKind::lock, HolderState::none, "a lock of Rust's std: names no owner"},
     {FutexShape::rust_condvar, WaitKind::condvar, HolderState::inapplicable, "Condvar of Rust's std"},
@@ -426,37 +452,55 @@ bool is_of_musl(std::string_view function) {
          name == "syscall_cp_asm" || name == "sccp" || name == "lockfile";
 }
 
-FutexEvidence futex_evidence(std::span<const std::string_view> functions, bool musl) {
-  FutexEvidence evidence{.shape = {}, .musl = musl};
+bool is_libc_wait(std::string_view name) {
+  return glibc_shape(plain(name)).has_value();
+}
+
+namespace {
+
+// What a function that has a name says; `behind`: those between it and the kernel.
+struct Behind {
   bool direct = false;   // by syscall(), as no function of libc itself does
-  bool foreign = false;  // behind a function of neither libc nor std
-  for (std::string_view full : functions) {
+  bool foreign = false;  // a function of neither libc nor std
+};
+std::optional<FutexShape> shape_of_named(std::string_view full, const Behind& behind, bool inside_libc) {
+  std::string_view name = plain(full);
+  if (full == "runtime.futex" || full.starts_with("runtime.futex.")) return FutexShape::go_idle;
+  // The very function that waits: stdio calls malloc, whose locks are others.
+  if (inside_libc) return is_stdio(name) ? FutexShape::stdio_lock : FutexShape::libc_lock;
+  if (!behind.direct) {
+    const std::optional<FutexShape> shape = glibc_shape(name);
+    // What pthread_once calls waits, not itself.
+    if (shape && !(shape == FutexShape::once && behind.foreign)) return shape;
+  }
+  if (const std::optional<FutexShape> shape = rust_shape(full)) return shape;
+  return behind.foreign ? std::nullopt : cxx_shape(full);
+}
+
+}  // namespace
+
+FutexEvidence futex_evidence(std::span<const StackFunction> functions, bool musl) {
+  FutexEvidence evidence{.shape = {}, .musl = musl};
+  Behind behind;
+  for (const StackFunction& function : functions) {
     ++evidence.functions;
-    std::string_view name = plain(full);
-    if (is_of_musl(full)) evidence.musl = true;
+    std::string_view name = plain(function.name);
+    if (is_of_musl(function.name)) evidence.musl = true;
     if (name == "lll_lock_wait_private") {
       evidence.inside_libc = true;
-      continue;
+    } else if (name == "syscall") {
+      behind.direct = true;
+    } else if (function.name.empty()) {
+      evidence.shape = shape_of_static(function.reached_from);
+      if (evidence.shape && evidence.inside_libc) evidence.shape = FutexShape::libc_lock;
+      evidence.behind_condvar = evidence.shape == FutexShape::condvar;
+    } else {
+      evidence.shape = shape_of_named(function.name, behind, evidence.inside_libc);
+      behind.foreign = behind.foreign || !(is_of_cxx(function.name) || waits_in_libc(name));
     }
-    if (name == "syscall") {
-      direct = true;
-      continue;
-    }
-    auto shape = direct ? std::nullopt : glibc_shape(name);
-    if (shape == FutexShape::once && foreign) shape.reset();  // what it calls waits, not itself
-    if (full == "runtime.futex" || full.starts_with("runtime.futex."))
-      evidence.shape = FutexShape::go_idle;
-    else if (evidence
-                 .inside_libc)  // the very function that waits: stdio calls malloc, whose locks are others
-      evidence.shape = is_stdio(name) ? FutexShape::stdio_lock : FutexShape::libc_lock;
-    else if (shape)
-      evidence.shape = evidence.musl ? musl_lock(*shape) : *shape;
-    else if (auto of_rust = rust_shape(full))
-      evidence.shape = *of_rust;
-    else if (!foreign)
-      evidence.shape = cxx_shape(full);
-    if (evidence.shape) return evidence;
-    foreign = foreign || !(is_of_cxx(full) || waits_in_libc(name));
+    if (!evidence.shape) continue;
+    if (evidence.musl) evidence.shape = shape_in_musl(*evidence.shape);
+    break;
   }
   return evidence;
 }
@@ -464,6 +508,8 @@ FutexEvidence futex_evidence(std::span<const std::string_view> functions, bool m
 FutexShape shape_of(const FutexCall& call, const FutexEvidence& evidence) {
   if (evidence.shape == FutexShape::condvar && !evidence.musl && waits_for_mutex(call))
     return FutexShape::glibc_mutex;
+  // On a deadlock that it finds __pthread_mutex_cond_lock waits for good, on a word of its own stack.
+  if (evidence.behind_condvar) return FutexShape::unknown;
   if (evidence.shape) return *evidence.shape;
   if (evidence.inside_libc) return FutexShape::libc_lock;
   if (evidence.musl) return musl_shape(call);
@@ -520,8 +566,9 @@ FutexObject examine_futex(FutexShape shape, const FutexCall& call, std::span<con
     case FutexShape::musl_file:
       examine_musl_file(object, call, process);
       break;
+    case FutexShape::musl_join:
     case FutexShape::musl_other:
-      examine_musl_other(object, call, process);
+      examine_musl_join(object, shape, call, process);
       break;
     case FutexShape::raw_pi:
       examine_raw_pi(object, call, words, 0, process);

@@ -32,7 +32,9 @@ enum class FutexShape : uint8_t {
   once,
   future,
   musl_mutex,
-  musl_file,   // of its stdio
+  musl_file,  // of its stdio
+  musl_rwlock,
+  musl_join,
   musl_other,  // perhaps a join
   rust_lock,
   rust_condvar,
@@ -42,23 +44,34 @@ enum class FutexShape : uint8_t {
   raw_pi,  // LOCK_PI without a function that is known: the kernel itself demands the owner in the word
 };
 
+// A function on a stack.
+struct StackFunction {
+  std::string_view name;  // mangled or not; empty: it has none
+  // Of a static function of a libc without symbols (CodePlace::reached_from).
+  std::span<const std::string> reached_from = {};
+};
+
 // What the functions on a stack say of a futex wait.
 struct FutexEvidence {
   std::optional<FutexShape> shape;  // nullopt: none of them told; then the call itself may
+  bool behind_condvar = false;      // of a static function that only waits for a condition lead to
   bool inside_libc = false;
   bool musl = false;
   size_t functions = 0;  // how many of them were looked at: all, or those up to the one that told
 };
 
-// `functions`: their names, innermost first, a few of them; mangled or not. `musl`: the process has musl
-// mapped; Debian's has no unwinding rules, so its waits are told by the values they expect.
-FutexEvidence futex_evidence(std::span<const std::string_view> functions, bool musl);
+// `functions`: those on the stack, innermost first, a few of them. `musl`: the process has musl mapped; what
+// no function tells of its waits, the values that they expect may.
+FutexEvidence futex_evidence(std::span<const StackFunction> functions, bool musl);
 
 FutexShape shape_of(const FutexCall& call, const FutexEvidence& evidence);
-inline FutexShape shape_of(const FutexCall& call, std::span<const std::string_view> functions,
+inline FutexShape shape_of(const FutexCall& call, std::span<const StackFunction> functions,
                            bool musl = false) {
   return shape_of(call, futex_evidence(functions, musl));
 }
+
+// Whether an exported function is one of libc's whose name tells what it waits for.
+bool is_libc_wait(std::string_view name);
 
 // Whether a function is one of musl's own: of a static program, which has no musl mapped.
 bool is_of_musl(std::string_view function);

@@ -21,25 +21,26 @@ bool has_musl(const std::vector<Mapping>& mappings) {
   });
 }
 
-// Names of the functions innermost on a stack, views into its places, and how many places they are of.
+// The functions innermost on a stack, views into its places, and how many places they are of.
 struct Functions {
-  std::vector<std::string_view> names;
-  std::vector<size_t> places;  // by name: up to that of its own, inclusive
+  std::vector<StackFunction> list;
+  std::vector<size_t> places;  // by function: up to that of its own, inclusive
 };
 
 Functions functions_of(const UnwindReply& reply, const Stack& stack) {
   Functions functions;
-  auto add = [&](std::string_view name, size_t place) {
-    functions.names.push_back(name);
+  auto add = [&](const StackFunction& function, size_t place) {
+    functions.list.push_back(function);
     functions.places.push_back(place + 1);
   };
-  for (size_t i = 0; i < stack.places.size() && functions.names.size() < kFunctions; ++i) {
+  for (size_t i = 0; i < stack.places.size() && functions.list.size() < kFunctions; ++i) {
     const CodePlace& place = reply.places[stack.places[i]];
     for (const CodeLine& line : place.lines)
-      if (!line.symbol.empty()) add(line.symbol, i);
+      if (!line.symbol.empty()) add({line.symbol}, i);
     if (!place.export_name.empty() &&
-        (functions.names.empty() || functions.names.back() != place.export_name))
-      add(place.export_name, i);
+        (functions.list.empty() || functions.list.back().name != place.export_name))
+      add({place.export_name}, i);
+    if (!place.reached_from.empty()) add({.name = {}, .reached_from = place.reached_from}, i);
   }
   return functions;
 }
@@ -47,7 +48,7 @@ Functions functions_of(const UnwindReply& reply, const Stack& stack) {
 // How many places of the stack the evidence rests on; 0: that cannot be said, since it goes on beyond what
 // was read.
 size_t places_behind(const FutexEvidence& evidence, const Functions& functions, const Stack& stack) {
-  if (evidence.shape || functions.names.size() >= kFunctions) return functions.places[evidence.functions - 1];
+  if (evidence.shape || functions.list.size() >= kFunctions) return functions.places[evidence.functions - 1];
   return stack.cut == Cut::none ? stack.places.size() : 0;
 }
 
@@ -66,7 +67,7 @@ void ShapeFinder::find_by_stacks(Inspection& inspection, const std::vector<Mappi
     if (!call) continue;
     Functions functions;
     if (thread.stack) functions = functions_of(inspection.stacks, inspection.stacks.stacks[*thread.stack]);
-    thread.shape = shape_of(*call, functions.names, musl);
+    thread.shape = shape_of(*call, functions.list, musl);
   }
 }
 
@@ -110,12 +111,12 @@ bool ShapeFinder::learn(Inspection& inspection, const std::vector<Mapping>& mapp
     Candidate& candidate = candidates[i];
     if (!reply) {
       candidate.thread->cut = reply.error().message;
-      candidate.thread->shape = shape_of(candidate.call, std::span<const std::string_view>(), musl);
+      candidate.thread->shape = shape_of(candidate.call, std::span<const StackFunction>(), musl);
       continue;
     }
     const Stack& stack = reply->stacks[i];
     const Functions functions = functions_of(*reply, stack);
-    const FutexEvidence evidence = futex_evidence(functions.names, musl);
+    const FutexEvidence evidence = futex_evidence(functions.list, musl);
     candidate.thread->shape = shape_of(candidate.call, evidence);
     if (const size_t places = places_behind(evidence, functions, stack))
       learnt |= memo.learn(stack, reply->places, places, evidence);
@@ -131,7 +132,7 @@ void ShapeFinder::find(Inspection& inspection, const std::vector<Mapping>& mappi
     if (!call) continue;
     if (thread.record.marks & LOITER_MARK_COMPAT) {
       thread.cut = "stacks of 32-bit programs are not read";
-      thread.shape = shape_of(*call, std::span<const std::string_view>());
+      thread.shape = shape_of(*call, std::span<const StackFunction>());
     } else {
       candidates.push_back({&thread, *call});
     }

@@ -72,6 +72,9 @@ struct CodePlace {
   ModuleKey module = 0;
   uint64_t offset = 0;      // of pc in the module, as addr2line takes it; 0 where there is none
   std::string export_name;  // the name in the dynamic symbol table, not demangled; empty: none
+  // Where the function has no name: those of libc's exported waits through one of which every way to it
+  // leads (is_libc_wait()); empty: not known to be such.
+  std::vector<std::string> reached_from;
   std::vector<CodeLine> lines;
 };
 

@@ -38,9 +38,10 @@ bool cover(const char* directory) {
 
 // In a mount namespace of its own.
 bool cover_directories(const SpawnOptions& options) {
-  if (!options.empty_run_dir && !options.hide_btf) return true;
+  if (!options.empty_run_dir && !options.hide_btf && !options.hide_debug_files) return true;
   return !unshare(CLONE_NEWNS) && !mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) &&
-         (!options.empty_run_dir || cover("/run")) && (!options.hide_btf || cover("/sys/kernel/btf"));
+         (!options.empty_run_dir || cover("/run")) && (!options.hide_btf || cover("/sys/kernel/btf")) &&
+         (!options.hide_debug_files || cover("/usr/lib/debug"));
 }
 
 [[noreturn]] void become(const std::vector<char*>& argv, const SpawnOptions& options, pid_t parent, int in,

@@ -29,6 +29,7 @@ struct SpawnOptions {
   bool stdout_to_memory = false;                   // else a pipe, which must be read
   bool empty_run_dir = false;                      // nothing in /run: no daemon of the host is found
   bool hide_btf = false;                           // as on a kernel without type information
+  bool hide_debug_files = false;                   // as where no package of debug symbols is installed
   std::optional<uid_t> uid = {};                   // without any group or capability of ours
   std::vector<std::pair<int, int>> keep_fds = {};  // {ours, its number in the child}; 10 or above
   std::vector<int> drop_capabilities = {};         // taken out of the bounding set

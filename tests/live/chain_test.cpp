@@ -59,12 +59,15 @@ void PrintTo(const Case& one, std::ostream* out) {
 class ChainOf : public ::testing::TestWithParam<Case> {};
 
 TEST_P(ChainOf, LeadsFromTheFirstToItsRoot) {
-  for (const char* program : {"chains", "chains-static"}) {
+  for (const char* program : {"chains", "chains-static", "chains-musl", "chains-musl-static"}) {
     SCOPED_TRACE(program);
     Workload workload(program, {GetParam().name});
     const json fact = Workload::the(workload.facts(), "chain");
     ASSERT_EQ(fact.at("links").size(), GetParam().links);
-    ASSERT_EQ(fact.at("end"), GetParam().end);
+    const bool owner_unnamed =
+        fact.at("end") == "unknown" && std::string(program).find("musl") != std::string::npos;
+    ASSERT_TRUE(fact.at("end") == GetParam().end ||
+                (owner_unnamed && GetParam().name == std::string("deadlock of one")));
     const json first = fact.at("links")[0];
     Daemon daemon;
     const json document = daemon.chains(first.at("pid"), first.at("tid"));

@@ -11,6 +11,47 @@ namespace {
 
 constexpr uint64_t kAddress = 0x7f0000001000;
 
+FutexShape shape(const std::vector<std::string_view>& names, FutexOperation op = FutexOperation::wait) {
+  std::vector<StackFunction> functions;
+  for (const std::string_view name : names) functions.push_back({name});
+  return shape_of({.operation = op, .address = kAddress, .value = 2, .is_private = true}, functions);
+}
+
+FutexShape shape_of_reached(const std::vector<std::string>& reached_from, const FutexCall& call,
+                            std::string_view next = "f") {
+  const std::vector<StackFunction> functions{{.name = {}, .reached_from = reached_from}, {next}};
+  return shape_of(call, functions);
+}
+
+TEST(FutexShapes, OfAFunctionWithoutANameAreThoseOfAllThatLeadToIt) {
+  const FutexCall wait{.operation = FutexOperation::wait, .address = kAddress, .value = 2};
+  EXPECT_EQ(shape_of_reached({"pthread_mutex_lock"}, wait), FutexShape::glibc_mutex);
+  EXPECT_EQ(shape_of_reached({"pthread_mutex_clocklock", "pthread_mutex_timedlock"}, wait),
+            FutexShape::glibc_mutex);
+  EXPECT_EQ(shape_of_reached({"pthread_mutex_lock", "sem_wait"}, wait), FutexShape::unknown);
+  EXPECT_EQ(shape_of_reached({"pthread_mutex_lock", "f"}, wait), FutexShape::unknown);
+  EXPECT_EQ(shape_of_reached({"pthread_mutex_lock", "sem_wait"}, wait, "sem_wait"), FutexShape::semaphore);
+}
+
+// What the waits of conditions alone call takes the mutex again.
+TEST(FutexShapes, BehindAConditionAreTheMutexOrUnknown) {
+  const std::vector<std::string> from{"pthread_cond_timedwait", "pthread_cond_wait"};
+  const auto shape = [&](FutexOperation operation, uint64_t value) {
+    return shape_of_reached(from, {.operation = operation, .address = kAddress, .value = value},
+                            "pthread_cond_wait");
+  };
+  EXPECT_EQ(shape(FutexOperation::wait, 2), FutexShape::glibc_mutex);
+  EXPECT_EQ(shape(FutexOperation::wait, 0x80000065), FutexShape::glibc_mutex);
+  EXPECT_EQ(shape(FutexOperation::lock_pi, 0), FutexShape::glibc_mutex);
+  EXPECT_EQ(shape(FutexOperation::wait_bitset, 0), FutexShape::unknown);
+  EXPECT_EQ(shape(FutexOperation::wait, 0), FutexShape::unknown);
+}
+
+TEST(FutexShapes, OfALockInsideLibcAreNotThoseOfItsCaller) {
+  EXPECT_EQ(shape({"__lll_lock_wait_private", "", "pthread_mutex_lock"}), FutexShape::libc_lock);
+  EXPECT_EQ(shape({"__lll_lock_wait_private", "malloc", "pthread_once"}), FutexShape::libc_lock);
+}
+
 class FutexObjectTest : public ::testing::Test {
  protected:
   FutexObject examine(FutexShape shape, const std::vector<uint32_t>& words, bool is_private = true) {
@@ -29,10 +70,6 @@ class FutexObjectTest : public ::testing::Test {
   OwnerTable table_{owners_};
 };
 
-FutexShape shape(const std::vector<std::string_view>& functions, FutexOperation op = FutexOperation::wait) {
-  return shape_of({.operation = op, .address = kAddress, .value = 2, .is_private = true}, functions);
-}
-
 TEST(FutexShapes, AreToldByTheInnermostFunctionThatIsKnown) {
   EXPECT_EQ(shape({"__lll_lock_wait", "___pthread_mutex_lock", "f"}), FutexShape::glibc_mutex);
   EXPECT_EQ(shape({"__lll_lock_wait", "__GI___pthread_mutex_lock.part.0"}), FutexShape::glibc_mutex);
@@ -50,6 +87,9 @@ TEST(FutexShapes, AreToldByTheInnermostFunctionThatIsKnown) {
   EXPECT_EQ(shape({"syscall", "std::sys::sync::mutex::futex::Mutex::lock_contended"}), FutexShape::rust_lock);
   EXPECT_EQ(shape({"runtime.futex.abi0", "runtime.mPark"}), FutexShape::go_idle);
   EXPECT_EQ(shape({"__syscall_cp_asm", "__timedwait_cp", "pthread_mutex_timedlock"}), FutexShape::musl_mutex);
+  EXPECT_EQ(shape({"__timedwait_cp", "pthread_rwlock_timedrdlock"}), FutexShape::musl_rwlock);
+  EXPECT_EQ(shape({"__timedwait_cp", "pthread_timedjoin_np", "pthread_join"}), FutexShape::musl_join);
+  EXPECT_EQ(shape({"__timedwait_cp", "sem_timedwait"}), FutexShape::semaphore);
 }
 
 TEST(FutexShapes, AFutexOfTheProgramsOwnIsNotThatOfWhatCalledIt) {
@@ -196,7 +236,7 @@ TEST_F(FutexObjectTest, AMuslMutexNamesItsOwnerUnlessItIsANormalOne) {
 }
 
 TEST_F(FutexObjectTest, MuslsOtherWaitsAreToldByTheirValues) {
-  const std::vector<std::string_view> none;
+  const std::vector<StackFunction> none;
   const auto shape = [&] { return shape_of(call_, none, true); };
   call_.value = 0x80000010;
   EXPECT_EQ(shape(), FutexShape::musl_mutex);
@@ -210,8 +250,16 @@ TEST_F(FutexObjectTest, MuslsOtherWaitsAreToldByTheirValues) {
   EXPECT_EQ(shape(), FutexShape::musl_other);
   EXPECT_EQ(examine(FutexShape::musl_other, {}).kind, WaitKind::join);
   EXPECT_EQ(examine(FutexShape::musl_other, {}).owner_tid, 1101u);
+  EXPECT_EQ(examine(FutexShape::musl_join, {}).owner_tid, 1101u);
   call_.address = 0x9000;
   EXPECT_EQ(examine(FutexShape::musl_other, {}).kind, WaitKind::futex);
+  EXPECT_EQ(examine(FutexShape::musl_join, {}).kind, WaitKind::join);
+  EXPECT_EQ(examine(FutexShape::musl_join, {}).holder, HolderState::unknown);
+}
+
+TEST_F(FutexObjectTest, AMuslRwlockNamesNoOwner) {
+  EXPECT_EQ(examine(FutexShape::musl_rwlock, {}).kind, WaitKind::lock);
+  EXPECT_EQ(examine(FutexShape::musl_rwlock, {}).holder, HolderState::none);
 }
 
 TEST_F(FutexObjectTest, ConditionsAndSemaphoresHaveNoHolder) {

@@ -11,8 +11,8 @@ namespace {
 UnwindReply sample() {
   UnwindReply reply;
   reply.places.push_back(
-      {0x1234, 7, 0x34, "f", {{"inlined()", "a.cpp", 3, true}, {"f()", "a.cpp", 9, false}}});
-  reply.places.push_back({0x5678, 0, 0, "", {{"", "", 0, false}}});
+      {0x1234, 7, 0x34, "f", {}, {{"inlined()", "a.cpp", 3, true}, {"f()", "a.cpp", 9, false}}});
+  reply.places.push_back({0x5678, 0, 0, "", {"g", "h"}, {{"", "", 0, false}}});
   reply.stacks.push_back({{0, 1, 0}, Cut::none, 0, 0, {16, 48}});
   reply.stacks.push_back({{}, Cut::needs_memory, 0x9000, 0, {}});
   return reply;
@@ -25,6 +25,8 @@ TEST(Wire, AReplyComesBackAsItWas) {
   EXPECT_EQ(back->places[0].pc, 0x1234u);
   EXPECT_EQ(back->places[0].module, 7u);
   EXPECT_EQ(back->places[0].export_name, "f");
+  EXPECT_TRUE(back->places[0].reached_from.empty());
+  EXPECT_EQ(back->places[1].reached_from, (std::vector<std::string>{"g", "h"}));
   ASSERT_EQ(back->places[0].lines.size(), 2u);
   EXPECT_TRUE(back->places[0].lines[0].inlined);
   EXPECT_EQ(back->places[0].lines[1].line, 9u);
@@ -46,6 +48,9 @@ TEST(Wire, AReplyOfAnotherShapeIsRefused) {
   UnwindReply empty = sample();
   empty.places[1].lines.clear();
   EXPECT_FALSE(decode_reply(encode_reply(empty), 2));
+  UnwindReply crowded = sample();
+  crowded.places[1].reached_from.resize(17);
+  EXPECT_FALSE(decode_reply(encode_reply(crowded), 2));
   UnwindReply cut = sample();
   cut.stacks[0].cut = static_cast<Cut>(99);
   EXPECT_FALSE(decode_reply(encode_reply(cut), 2));

@@ -234,6 +234,21 @@ MAYBE_UNUSED static void await_asleep(const char* name, pid_t pid, pid_t tid, co
   }
 }
 
+// Until it sleeps in a futex that lies in the bytes of `object`.
+MAYBE_UNUSED static void await_futex_in(const char* name, pid_t tid, const volatile void* object,
+                                        size_t size) {
+  for (int tries = 0; tries < 60000; ++tries) {
+    char text[512];
+    unsigned long at = 0;
+    read_proc(getpid(), tid, "syscall", text, sizeof(text));
+    if (is_asleep(getpid(), tid, "futex", NULL) && sscanf(text, "%*d %lx", &at) == 1 &&
+        at - (unsigned long)object < size)
+      return;
+    pause_for(500000);
+  }
+  die(name);
+}
+
 static const char kRests[] = "pause|ppoll|rt_sigsuspend";
 
 // Until it is in rest_for_good().

@@ -77,7 +77,7 @@ static void mutex_of(const char* name, int type, int flags, const char* detail) 
   struct wait wait = for_mutex(mutex, holder_of(take_mutex, mutex), detail);
   // A robust one always waits with a shared futex: glibc 2.36, nptl/pthread_mutex_lock.c.
   if (flags & (kRobust | kShared)) wait.scope = flags & kShared ? "shared" : NULL;
-  if (type == PTHREAD_MUTEX_NORMAL && !flags) wait.note = "musl: no owner";
+  if (type == PTHREAD_MUTEX_NORMAL && !(flags & (kRobust | kPi))) wait.note = "musl: no owner";
   block(name, wait_in_mutex_lock, mutex, wait);
 }
 
@@ -107,6 +107,60 @@ static void mutex_timed(const char* name) {
   wait.timeout_s = AN_HOUR;
   wait.note = "musl: no owner";
   block(name, wait_in_mutex_timedlock, mutex, wait);
+}
+
+static void mutex_timed_of(const char* name, int flags, const char* detail) {
+  pthread_mutex_t* mutex = new_mutex(PTHREAD_MUTEX_NORMAL, flags);
+  struct wait wait = for_mutex(mutex, holder_of(take_mutex, mutex), detail);
+  wait.frames = "wait_in_mutex_timedlock thread_of_case";
+  wait.timeout_s = AN_HOUR;
+  if (flags & kRobust) wait.scope = NULL;
+  block(name, wait_in_mutex_timedlock, mutex, wait);
+}
+static void mutex_timed_robust(const char* name) {
+  mutex_timed_of(name, kRobust, "robust");
+}
+static void mutex_timed_pi(const char* name) {
+  mutex_timed_of(name, kPi, "priority inheritance|PI");
+}
+
+// Woken from a condition, it waits for the mutex that it gave up for it.
+struct retaken {
+  pthread_mutex_t* mutex;
+  pthread_cond_t condition;
+  volatile int waits;
+};
+
+NOINLINE static void wait_in_cond_wait(void* argument) {
+  struct retaken* retaken = (struct retaken*)argument;
+  take_mutex(retaken->mutex);
+  __atomic_store_n(&retaken->waits, 1, __ATOMIC_SEQ_CST);
+  pthread_cond_wait(&retaken->condition, retaken->mutex);
+  came_back("wait_in_cond_wait");
+}
+
+static void retake(const char* name, int flags, const char* detail) {
+  struct retaken* retaken = (struct retaken*)calloc(1, sizeof(*retaken));
+  if (!retaken || pthread_cond_init(&retaken->condition, NULL)) die("pthread_cond_init");
+  retaken->mutex = new_mutex(PTHREAD_MUTEX_RECURSIVE, flags);
+  const pid_t waiter = start_thread(wait_in_cond_wait, retaken)->tid;
+  while (!__atomic_load_n(&retaken->waits, __ATOMIC_SEQ_CST)) pause_for(100000);
+  // It has the mutex until it waits, so whoever gets it now finds it waiting.
+  struct wait wait = for_mutex(retaken->mutex, holder_of(take_mutex, retaken->mutex), detail);
+  pthread_cond_signal(&retaken->condition);
+  wait.frames = "wait_in_cond_wait thread_of_case";
+  if (flags & kRobust) wait.scope = NULL;
+  await_futex_in(name, waiter, retaken->mutex, sizeof(*retaken->mutex));
+  tell(name, getpid(), waiter, &wait);
+}
+static void retake_recursive(const char* name) {
+  retake(name, 0, "recursive");
+}
+static void retake_robust(const char* name) {
+  retake(name, kRobust, "robust");
+}
+static void retake_pi(const char* name) {
+  retake(name, kPi, "priority inheritance|PI");
 }
 
 #ifdef __GLIBC__
@@ -314,6 +368,11 @@ static const struct case_of cases[] = {
     {"mutex pi", mutex_pi},
     {"mutex shared", mutex_shared},
     {"mutex timed", mutex_timed},
+    {"mutex timed robust", mutex_timed_robust},
+    {"mutex timed pi", mutex_timed_pi},
+    {"mutex retaken", retake_recursive},
+    {"mutex retaken robust", retake_robust},
+    {"mutex retaken pi", retake_pi},
 #ifdef __GLIBC__
     {"mutex clocked", mutex_clocked},
     {"mutex adaptive", mutex_adaptive},

@@ -152,8 +152,7 @@ static void join_of(const char* name, struct start* joined, void (*body)(void*),
                       .holder = joined->tid,
                       .holder_state = "alive",
                       .timeout_s = timeout_s,
-                      .frames = frames,
-                      .note = "musl: no owner"});
+                      .frames = frames});
 }
 
 static void join_running(const char* name) {

@@ -7,12 +7,14 @@
 #include <map>
 #include <utility>
 
+#include "daemon/inspect/parser/code_rules.h"
 #include "daemon/inspect/parser/demangle.h"
 #include "daemon/inspect/parser/symbols.h"
 
 namespace loiter {
 namespace {
 
+constexpr size_t kLongestCall = 8;       // bytes
 constexpr uint64_t kLongestLeaf = 4096;  // bytes of code; a wrapper of a system call has some fifty
 
 struct EndDwarf {
@@ -49,14 +51,18 @@ class HeapCount {
 struct CodeImage::Made {
   std::map<const ElfFile*, OwnedDwarf> dwarfs;
   std::unique_ptr<UnwindRules> rules;
+  std::unique_ptr<CodeRules> code_rules;
+  std::unordered_map<uint64_t, bool> follows_call;
   std::optional<FunctionTable> functions, exports;
+  std::optional<CallerIndex> callers;
   bool looked_for_lines = false;
   std::optional<DebugLines> lines;
   std::unordered_map<uint64_t, Names> names[2];  // by address: functions alone, and with lines
 };
 
-CodeImage::CodeImage(Files files, const Architecture& architecture, const Options& options)
-    : files_(std::move(files)), architecture_(architecture), options_(options) {}
+CodeImage::CodeImage(Files files, const Architecture& architecture, InstructionReader& reader,
+                     const Options& options)
+    : files_(std::move(files)), architecture_(architecture), reader_(reader), options_(options) {}
 
 CodeImage::~CodeImage() = default;
 
@@ -96,6 +102,23 @@ const UnwindRule& CodeImage::rule_at(uint64_t address) {
   return all.rules->find(address);
 }
 
+const UnwindRule& CodeImage::code_rule_at(uint64_t address, bool interrupted) {
+  std::unique_ptr<CodeRules>& rules = made().code_rules;
+  const HeapCount count(memory_bytes_);
+  if (!rules)
+    rules = std::make_unique<CodeRules>(*files_.module, architecture_, reader_,
+                                        [this](uint64_t at) { return functions().start_of(at); });
+  return rules->find(address, interrupted);
+}
+
+bool CodeImage::follows_call(uint64_t address) {
+  const auto [found, added] = made().follows_call.try_emplace(address, false);
+  if (added && address > kLongestCall)
+    found->second =
+        reader_.ends_with_call(files_.module->bytes_at(address - kLongestCall, kLongestCall), address);
+  return found->second;
+}
+
 const FunctionTable& CodeImage::functions() {
   std::optional<FunctionTable>& table = made().functions;
   if (table) return *table;
@@ -115,6 +138,12 @@ const FunctionTable& CodeImage::exports() {
   add_exports(*files_.module, *table);
   table->finish(false);
   return *table;
+}
+
+const CallerIndex& CodeImage::callers() {
+  std::optional<CallerIndex>& index = made().callers;
+  if (!index) index.emplace(*files_.module, architecture_, exports(), reader_);
+  return *index;
 }
 
 DebugLines* CodeImage::lines() {
@@ -144,6 +173,7 @@ CodeImage::Names CodeImage::find_names(uint64_t address, bool with_lines) {
   if (found.empty()) found.emplace_back();
   if (const auto symbol = functions().find(address)) found.back().name = *symbol;
   if (found.back().name.empty()) found.back().name = names.export_name;
+  if (found.back().name.empty()) names.reached_from = callers().reached_from(address);
   for (const DebugLine& line : found)
     names.lines.push_back(
         {demangle(line.name, most), bounded_name(line.file, most), line.line, line.inlined});

@@ -15,9 +15,11 @@
 #include <vector>
 
 #include "daemon/inspect/parser/architecture.h"
+#include "daemon/inspect/parser/caller_index.h"
 #include "daemon/inspect/parser/debug_lines.h"
 #include "daemon/inspect/parser/elf_file.h"
 #include "daemon/inspect/parser/function_table.h"
+#include "daemon/inspect/parser/instructions.h"
 #include "daemon/inspect/parser/unwind_rules.h"
 #include "daemon/inspect/stack_types.h"
 
@@ -36,10 +38,11 @@ class CodeImage {
   // What is at an address.
   struct Names {
     std::string export_name;
+    std::vector<std::string> reached_from;
     std::vector<CodeLine> lines;  // never empty
   };
 
-  CodeImage(Files files, const Architecture& architecture, const Options& options);
+  CodeImage(Files files, const Architecture& architecture, InstructionReader& reader, const Options& options);
   ~CodeImage();
   CodeImage(const CodeImage&) = delete;
   CodeImage& operator=(const CodeImage&) = delete;
@@ -48,6 +51,10 @@ class CodeImage {
 
   // Addresses are those of the file's own tables. Both answers live until drop().
   const UnwindRule& rule_at(uint64_t address);
+  // Where rule_at() has none: from the code itself. `address`: where the frame goes on.
+  const UnwindRule& code_rule_at(uint64_t address, bool interrupted);
+  // Whether a call ends there, as before a return address.
+  bool follows_call(uint64_t address);
   const Names& names_at(uint64_t address, bool with_lines);
 
   // True where `return_address` follows a direct call of the very function that `address` lies in.
@@ -63,12 +70,14 @@ class CodeImage {
   Made& made();
   const FunctionTable& functions();
   const FunctionTable& exports();
+  const CallerIndex& callers();
   DebugLines* lines();
   Names find_names(uint64_t address, bool with_lines);
   Dwarf* open_dwarf(const ElfFile* file);
 
   Files files_;
   const Architecture& architecture_;
+  InstructionReader& reader_;
   Options options_;
   std::unique_ptr<Made> made_;
   size_t memory_bytes_ = 0;

@@ -139,6 +139,25 @@ bool ElfFile::is_code(uint64_t address) const {
   });
 }
 
+std::vector<ElfFile::Loaded> ElfFile::loaded() const {
+  std::vector<Loaded> all;
+  for (const Segment& segment : segments_) {
+    if (segment.offset >= bytes_.size()) continue;
+    const uint64_t size = std::min<uint64_t>(segment.file_size, bytes_.size() - segment.offset);
+    all.push_back({segment.address, bytes_.subspan(segment.offset, size), segment.code});
+  }
+  return all;
+}
+
+std::span<const std::byte> ElfFile::code_at(uint64_t address) const {
+  for (const Segment& segment : segments_) {
+    if (!segment.code || address < segment.address || address - segment.address >= segment.file_size)
+      continue;
+    return bytes_at(address, segment.file_size - (address - segment.address));
+  }
+  return {};
+}
+
 std::span<const std::byte> ElfFile::bytes_at(uint64_t address, size_t size) const {
   for (const Segment& segment : segments_) {
     if (address < segment.address) continue;

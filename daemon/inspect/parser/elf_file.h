@@ -44,6 +44,15 @@ class ElfFile {
   // The address, as the file's own tables count them, of what lies there in the file.
   std::optional<uint64_t> address_of(uint64_t file_offset) const;
   bool is_code(uint64_t address) const;
+  // What the file holds of its segments.
+  struct Loaded {
+    uint64_t address;
+    std::span<const std::byte> bytes;
+    bool code;
+  };
+  std::vector<Loaded> loaded() const;
+  // The bytes from an address on to the end of its segment, where that is code.
+  std::span<const std::byte> code_at(uint64_t address) const;
   // The bytes at an address, or nothing where the file does not hold them all.
   std::span<const std::byte> bytes_at(uint64_t address, size_t size) const;
 

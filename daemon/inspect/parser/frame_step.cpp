@@ -95,7 +95,8 @@ class Step {
 bool goes_up(const UnwindRule& rule, const Architecture& architecture, bool interrupted, uint64_t from,
              uint64_t to) {
   if (rule.signal_frame) return true;
-  return interrupted && !architecture.call_pushes ? to >= from : to > from;
+  // A function may have taken the return address off the stack for a while, as vfork does.
+  return interrupted && (!architecture.call_pushes || rule.from_code) ? to >= from : to > from;
 }
 
 bool is_outermost(const UnwindRule& rule) {

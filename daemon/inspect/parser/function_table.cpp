@@ -89,6 +89,11 @@ const FunctionTable::Function* FunctionTable::at(uint64_t address) const {
   return nullptr;
 }
 
+void FunctionTable::each(
+    const std::function<void(uint64_t start, uint64_t end, std::string_view name)>& take) const {
+  for (const Function& function : functions_) take(function.start, function.end, name_of(function));
+}
+
 std::optional<std::string_view> FunctionTable::find(uint64_t address) const {
   const Function* function = at(address);
   return function ? std::optional(name_of(*function)) : std::nullopt;

@@ -33,6 +33,8 @@ class FunctionTable {
 
   // The name of the function that covers an address.
   std::optional<std::string_view> find(uint64_t address) const;
+  // All of them, ascending.
+  void each(const std::function<void(uint64_t start, uint64_t end, std::string_view name)>& take) const;
   // Where that function begins.
   std::optional<uint64_t> start_of(uint64_t address) const;
 

@@ -47,7 +47,7 @@ std::shared_ptr<CodeImage> ModuleStore::image_of(CodeImage::Files files) {
   remove_gone(images_);
   for (const std::weak_ptr<CodeImage>& entry : images_)
     if (std::shared_ptr<CodeImage> known = entry.lock(); known && known->files() == files) return known;
-  auto image = std::make_shared<CodeImage>(std::move(files), architecture_, image_options(limits_));
+  auto image = std::make_shared<CodeImage>(std::move(files), architecture_, reader_, image_options(limits_));
   images_.push_back(image);
   return image;
 }

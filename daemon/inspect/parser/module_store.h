@@ -20,7 +20,7 @@ namespace loiter {
 class ModuleStore {
  public:
   ModuleStore(const StackParser::Limits& limits, const Architecture& architecture)
-      : limits_(limits), architecture_(architecture) {}
+      : limits_(limits), architecture_(architecture), reader_(architecture) {}
 
   ModuleFacts add_module(ModuleKey key, Fd file);
   ModuleFacts add_debug_file(ModuleKey key, Fd file);
@@ -52,6 +52,7 @@ class ModuleStore {
 
   StackParser::Limits limits_;
   const Architecture& architecture_;
+  InstructionReader reader_;
   std::unordered_map<ModuleKey, Module> modules_;
   std::list<std::weak_ptr<ElfFile>> files_;
   std::list<std::weak_ptr<CodeImage>> images_;

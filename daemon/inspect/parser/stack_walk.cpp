@@ -42,6 +42,7 @@ StackWalk::Spot StackWalk::make_spot(uint64_t pc, bool interrupted) {
   spot.image = mapping->image;
   spot.address = *address + back;
   spot.rule = &spot.image->rule_at(*address);
+  if (spot.rule->problem == Cut::no_rules) spot.rule = &spot.image->code_rule_at(spot.address, interrupted);
   spot.exact = interrupted || spot.rule->signal_frame;
   return spot;
 }
@@ -64,6 +65,12 @@ bool StackWalk::leave_leaf(const Spot& spot, const StackMemory& memory, Register
   if (!spot.image->calls_function_of(back.address, spot.address, *back.image->files().module)) return false;
   registers = caller;
   return true;
+}
+
+// What a rule that was told from code leads to: behind a call, or where a signal handler returns to.
+bool StackWalk::is_return_address(uint64_t pc) {
+  const Spot spot = spots_[spot_at(pc, false)];
+  return spot.image && (spot.rule->signal_frame || spot.image->follows_call(spot.address));
 }
 
 namespace {
@@ -123,8 +130,11 @@ Stack StackWalk::walk(const StackJob& job) {
       stack.cut = spot.image ? spot.rule->problem : Cut::no_module;
       break;
     }
-    const StepResult result = step(*spot.rule, architecture, memory, interrupted, registers);
+    StepResult result = step(*spot.rule, architecture, memory, interrupted, registers);
     if (result.outermost) break;
+    if (spot.rule->from_code && result.cut == Cut::none &&
+        !is_return_address(registers.get(architecture.program_counter)))
+      result.cut = Cut::no_rules;
     if (result.cut != Cut::none) {
       stack.cut = result.cut;
       stack.wanted_end = result.wanted_end;
@@ -142,11 +152,12 @@ Stack StackWalk::walk(const StackJob& job) {
 }
 
 CodePlace StackWalk::name(const Spot& spot) {
-  CodePlace place{.pc = spot.pc, .module = spot.module, .export_name = {}, .lines = {}};
+  CodePlace place{.pc = spot.pc, .module = spot.module, .export_name = {}, .reached_from = {}, .lines = {}};
   if (spot.image) {
     const CodeImage::Names& names = spot.image->names_at(spot.address - spot.back(), request_.with_lines);
     place.offset = spot.address;
     place.export_name = names.export_name;
+    place.reached_from = names.reached_from;
     place.lines = names.lines;
     return place;
   }

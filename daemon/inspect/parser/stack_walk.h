@@ -44,6 +44,7 @@ class StackWalk {
   Spot make_spot(uint64_t pc, bool interrupted);
   const Mapping* mapping_of(uint64_t address) const;
   bool leave_leaf(const Spot& spot, const struct StackMemory& memory, Registers& registers);
+  bool is_return_address(uint64_t pc);
   CodePlace name(const Spot& spot);
 
   ModuleStore& store_;

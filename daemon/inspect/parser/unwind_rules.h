@@ -35,6 +35,7 @@ struct RegisterRule {
 struct UnwindRule {
   Cut problem = Cut::none;  // no_rules or bad_rules: the rest is empty
   bool signal_frame = false;
+  bool from_code = false;          // no rule of the file's: told from its machine code
   bool cfa_by_expression = false;  // expressions[0], else cfa_register + cfa_offset
   uint8_t cfa_register = 0;
   uint8_t return_register = 0;  // whose value in the caller is where it goes on

@@ -10,6 +10,7 @@ namespace {
 // What a reply may hold at most; the parser's own limits lie below.
 constexpr size_t kMaxPlaces = 4'000'000;
 constexpr size_t kMaxLines = 256;       // functions inlined into one another at one place
+constexpr size_t kMaxReachedFrom = 16;  // exported functions that lead to one without a name
 constexpr size_t kMaxFrames = 65'536;   // of one stack
 constexpr size_t kMaxText = 64 * 1024;  // of one name
 
@@ -23,7 +24,7 @@ enum FactsField : uint32_t {
   kHasSymbols,
 };
 enum ReplyField : uint32_t { kPlace = 1, kStack };
-enum PlaceField : uint32_t { kPc = 1, kModule, kOffset, kExportName, kLine };
+enum PlaceField : uint32_t { kPc = 1, kModule, kOffset, kExportName, kLine, kReachedFrom };
 enum LineField : uint32_t { kSymbol = 1, kFile, kNumber, kInlined };
 enum StackField : uint32_t { kPlaces = 1, kCut, kWantedEnd, kWantedStart, kSlots };
 
@@ -117,6 +118,10 @@ CodePlace decode_place(protozero::pbf_reader reader) {
         break;
       case kExportName:
         place.export_name = text_of(reader);
+        break;
+      case kReachedFrom:
+        require(place.reached_from.size() < kMaxReachedFrom);
+        place.reached_from.push_back(text_of(reader));
         break;
       case kLine:
         require(place.lines.size() < kMaxLines);
@@ -274,6 +279,7 @@ std::string encode_reply(const UnwindReply& reply) {
     to.add_uint64(kModule, place.module);
     to.add_uint64(kOffset, place.offset);
     to.add_bytes(kExportName, place.export_name);
+    for (const std::string& name : place.reached_from) to.add_bytes(kReachedFrom, name);
     for (const CodeLine& line : place.lines) {
       protozero::pbf_writer part(to, kLine);
       part.add_bytes(kSymbol, line.symbol);
