@@ -5,6 +5,8 @@
 #include <cstring>
 #include <iterator>
 
+#include "daemon/inspect/futex_rust.h"
+
 namespace loiter {
 namespace {
 
@@ -101,19 +103,6 @@ bool is_stdio(std::string_view name) {
   if (name.starts_with("IO_")) return true;
   if (name.ends_with("_chk")) name.remove_suffix(4);
   return std::find(kStdio.begin(), kStdio.end(), name) != kStdio.end();
-}
-
-// Rust's standard library, by demangled or mangled name: std::sys::…::futex.
-std::optional<FutexShape> rust_shape(std::string_view name) {
-  bool in_std = name.find("std::sys") != name.npos || name.find("3std3sys") != name.npos ||
-                name.find("std::sync") != name.npos;
-  if (!in_std) return std::nullopt;
-  auto has = [&](std::string_view part) { return name.find(part) != name.npos; };
-  if (has("Condvar") || has("condvar")) return FutexShape::rust_condvar;
-  if (has("Mutex") || has("mutex") || has("RwLock") || has("rwlock") || has("Once") || has("once"))
-    return FutexShape::rust_lock;
-  if (has("ark")) return FutexShape::rust_park;  // Parker, park, thread_parking
-  return std::nullopt;
 }
 
 // Inlined into the caller where there is debug information; else only the `syscall` frame is left.
@@ -315,7 +304,7 @@ struct Plain {
   const char* detail;
 };
 
-constexpr std::array<Plain, 11> kOwnerless{{
+constexpr std::array<Plain, 14> kOwnerless{{
     {FutexShape::condvar, WaitKind::condvar, HolderState::inapplicable, "pthread_cond_t"},
     {FutexShape::semaphore, WaitKind::semaphore, HolderState::inapplicable, "semaphore"},
     {FutexShape::barrier, WaitKind::barrier, HolderState::inapplicable, "pthread_barrier_t"},
@@ -324,7 +313,10 @@ constexpr std::array<Plain, 11> kOwnerless{{
     {FutexShape::libc_lock, WaitKind::lock, HolderState::none, "a lock inside libc: names no owner"},
     {FutexShape::future, WaitKind::condvar, HolderState::inapplicable, "std::future"},
     {FutexShape::rust_lock, WaitKind::lock, HolderState::none, "a lock of Rust's std: names no owner"},
+    {FutexShape::rust_once, WaitKind::lock, HolderState::none, "Once of Rust's std: names no owner"},
     {FutexShape::rust_condvar, WaitKind::condvar, HolderState::inapplicable, "Condvar of Rust's std"},
+    {FutexShape::rust_barrier, WaitKind::barrier, HolderState::inapplicable, "Barrier of Rust's std"},
+    {FutexShape::rust_channel, WaitKind::condvar, HolderState::inapplicable, "a channel of Rust's std"},
     {FutexShape::rust_park, WaitKind::condvar, HolderState::inapplicable, "thread::park of Rust's std"},
     {FutexShape::go_idle, WaitKind::futex, HolderState::inapplicable, "an idle thread of Go's runtime"},
 }};
@@ -363,8 +355,8 @@ bool is_of_musl(std::string_view function) {
 
 FutexShape shape_of(const FutexCall& call, std::span<const std::string_view> functions, bool musl) {
   bool internal = false;
-  for (std::string_view full : functions) {
-    std::string_view name = plain(full);
+  for (size_t i = 0; i < functions.size(); ++i) {
+    std::string_view full = functions[i], name = plain(full);
     if (is_of_musl(full)) musl = true;
     if (full == "runtime.futex" || full.starts_with("runtime.futex.")) return FutexShape::go_idle;
     if (internal && is_stdio(name)) return FutexShape::stdio_lock;
@@ -375,7 +367,7 @@ FutexShape shape_of(const FutexCall& call, std::span<const std::string_view> fun
         return FutexShape::unknown;  // laid out otherwise, and without an owner
       return *shape;
     }
-    if (auto shape = rust_shape(full)) return *shape;
+    if (auto shape = rust_shape(functions.subspan(i))) return *shape;
     if (auto shape = cxx_shape(full)) return *shape;
   }
   if (internal) return FutexShape::libc_lock;

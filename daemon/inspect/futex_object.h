@@ -36,7 +36,10 @@ enum class FutexShape : uint8_t {
   musl_file,   // of its stdio
   musl_other,  // perhaps a join
   rust_lock,
+  rust_once,
   rust_condvar,
+  rust_barrier,
+  rust_channel,
   rust_park,
   latch,
   go_idle,
