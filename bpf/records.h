@@ -188,7 +188,7 @@ enum {
 
 enum loiter_kernel_stacks {
   LOITER_KERNEL_STACKS_NONE = 0,
-  LOITER_KERNEL_STACKS_BLOCKED_HARD = 1, /* of threads in uninterruptible sleep (D) */
+  LOITER_KERNEL_STACKS_BLOCKED_HARD = 1, /* of threads in uninterruptible sleep (D), or frozen */
   LOITER_KERNEL_STACKS_ALL = 2,
 };
 

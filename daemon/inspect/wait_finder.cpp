@@ -81,7 +81,7 @@ void WaitFinder::start_waits(Inspection& inspection) {
     if (!thread.blocked) continue;
     WaitCall& call = calls_[i] = wait_call_of(thread.record);
     Wait& wait = thread.wait.emplace();
-    if (!thread.kernel_stack.empty() && wants_kernel_stack(call))
+    if (!thread.kernel_stack.empty())
       refine_by_kernel_stack(call, thread.kernel_stack, wait.detail, &thread.record);
     wait.kind = call.kind;
     wait.fd = call.fd;
