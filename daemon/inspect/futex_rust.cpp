@@ -16,6 +16,13 @@ bool is_of_std(std::string_view name) {
   return false;
 }
 
+// What std itself builds on conditions and on park, which may be inlined: Rust 1.95 has so in Barrier::wait.
+std::optional<FutexShape> built_on_others(std::string_view name) {
+  if (has(name, "barrier") || has(name, "Barrier")) return FutexShape::rust_barrier;
+  if (has(name, "mpsc") || has(name, "mpmc")) return FutexShape::rust_channel;
+  return std::nullopt;
+}
+
 std::optional<FutexShape> innermost(std::string_view name) {
   if (has(name, "std::thread") || has(name, "3std6thread"))
     return has(name, "park") ? std::optional(FutexShape::rust_park) : std::nullopt;
@@ -24,13 +31,12 @@ std::optional<FutexShape> innermost(std::string_view name) {
     return FutexShape::rust_lock;
   if (has(name, "Once") || has(name, "once")) return FutexShape::rust_once;
   if (has(name, "ark")) return FutexShape::rust_park;  // Parker, park, thread_parking
-  return std::nullopt;
+  return built_on_others(name);
 }
 
-// What std itself builds on conditions and on park: barriers, channels, and before 1.64 Once.
+// Before 1.64 also a Once is built on park.
 FutexShape refined(FutexShape shape, std::string_view name) {
-  if (has(name, "barrier") || has(name, "Barrier")) return FutexShape::rust_barrier;
-  if (has(name, "mpsc") || has(name, "mpmc")) return FutexShape::rust_channel;
+  if (auto better = built_on_others(name)) return *better;
   if (shape == FutexShape::rust_park && (has(name, "::once") || has(name, "4once")))
     return FutexShape::rust_once;
   return shape;

@@ -61,6 +61,7 @@ TEST(FutexShapes, OfRustAreToldByAllOfStdThatStandsOnIt) {
   EXPECT_EQ(shape({"syscall", kPark, "std::sync::once::Once::call_inner", "f"}), FutexShape::rust_once);
   EXPECT_EQ(shape({"syscall", "std::sys::sync::once::futex::Once::call", "f"}), FutexShape::rust_once);
   EXPECT_EQ(shape({"syscall", kCondvar, "std::sync::barrier::Barrier::wait", "f"}), FutexShape::rust_barrier);
+  EXPECT_EQ(shape({"syscall", "<std::sync::barrier::Barrier>::wait", "f"}), FutexShape::rust_barrier);
   EXPECT_EQ(shape({"syscall", kPark, "std::sync::mpsc::blocking::WaitToken::wait", "f"}),
             FutexShape::rust_channel);
   EXPECT_EQ(shape({"syscall", "_ZN3std6thread4park17h0123456789abcdefE",
