@@ -5,7 +5,6 @@
 // Costs are CPU time, system time included: what else the machine does is not in it.
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,6 +23,7 @@
 #include "tests/bench/proc_walk.h"
 #include "tests/bench/sections.h"
 #include "tests/bench/workload.h"
+#include "tests/lib/one_cpu.h"
 #include "tests/lib/proc.h"
 
 namespace loiter::bench {
@@ -67,22 +67,6 @@ double cpu_of_ps() {
   test::run({"/usr/bin/ps", "-eLf"});
   return children_ns() - before;
 }
-
-// For the time of the measurement the bench stays on one CPU: caches stay warm for all alike.
-class Pinned {
- public:
-  Pinned() {
-    sched_getaffinity(0, sizeof(before_), &before_);
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(sched_getcpu(), &one);
-    sched_setaffinity(0, sizeof(one), &one);
-  }
-  ~Pinned() { sched_setaffinity(0, sizeof(before_), &before_); }
-
- private:
-  cpu_set_t before_{};
-};
 
 std::unique_ptr<CensusReader> open_reader(size_t read_size) {
   CensusReader::Options options;
@@ -186,7 +170,8 @@ void measure_census(Report& report, const Settings& settings) {
   const Workload blocked("blocked", std::to_string(kThreads));
   const auto reader = open_reader(CensusReader::Options().read_size);
   {
-    const Pinned pinned;
+    // Caches stay warm for all alike.
+    const test::OneCpu pinned;
     against_bare(report, *reader, settings.quick ? 11 : 61);
     against_proc(report, *reader, blocked.pid(), settings.quick ? 3 : 11);
   }
