@@ -27,7 +27,7 @@ class KernelWait : public ::testing::Test {
     const pid_t pid = fact_.at("pid"), tid = fact_.at("tid");
     const json in_stacks = find_thread(daemon_.stacks(pid), tid);
     EXPECT_TRUE(wait_is_as_told(in_stacks, fact_));
-    const json in_tree = find_thread(daemon_.tree(pid), tid);
+    json in_tree = find_thread(daemon_.tree(pid), tid);
     EXPECT_TRUE(wait_is_as_told(in_tree, fact_));
     return in_tree;
   }
