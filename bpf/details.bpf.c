@@ -39,14 +39,6 @@ static __always_inline void name_frames(struct task_struct* task) {
   record.kernel_frames = count;
 }
 
-/* A thread that the freezer of cgroup v2 has sleeps as others do, with the registers of whatever call it was
- * in. */
-static __always_inline bool wants_stack(struct task_struct* task) {
-  if (kernel_stacks == LOITER_KERNEL_STACKS_BLOCKED_HARD)
-    return (task->__state & TASK_UNINTERRUPTIBLE) || (task->jobctl & JOBCTL_TRAP_FREEZE);
-  return kernel_stacks == LOITER_KERNEL_STACKS_ALL;
-}
-
 SEC("iter/task")
 int details(struct bpf_iter__task* ctx) {
   struct task_struct* task = ctx->task;
@@ -54,7 +46,9 @@ int details(struct bpf_iter__task* ctx) {
   record.tid = task->pid;
   record.ns_tid = ns_tid_of(task);
   record.kernel_frames = 0;
-  if (wants_stack(task)) name_frames(task);
+  if (kernel_stacks == LOITER_KERNEL_STACKS_ALL ||
+      (kernel_stacks == LOITER_KERNEL_STACKS_BLOCKED_HARD && (task->__state & TASK_UNINTERRUPTIBLE)))
+    name_frames(task);
   bpf_seq_write(ctx->meta->seq, &record, __builtin_offsetof(struct loiter_task_detail, frames));
   /* One by one: the verifier of 6.1 loses sight of a length that is not constant. */
   for (__u32 i = 0; i < LOITER_KERNEL_FRAMES && i < record.kernel_frames; ++i)

@@ -14,6 +14,7 @@ class SnapshotLookup : public HostLookup {
   std::optional<HostProcess> process(uint32_t pid) const override;
   std::vector<HostProcess> children(uint32_t pid) const override;
   std::vector<HostProcess> processes() const override;
+  std::optional<HostThreads> threads(uint32_t pid) const override;
   std::optional<uint32_t> process_of_thread(uint32_t tid) const override;
 
  private:

@@ -139,6 +139,13 @@ std::optional<FutexShape> glibc_shape(std::string_view name) {
   return found->shape;
 }
 
+// Its rwlocks are laid out otherwise, and name no owner.
+FutexShape shape_in_musl(FutexShape shape) {
+  if (shape == FutexShape::glibc_mutex) return FutexShape::musl_mutex;
+  bool rwlock = shape == FutexShape::glibc_rwlock_read || shape == FutexShape::glibc_rwlock_write;
+  return rwlock ? FutexShape::unknown : shape;
+}
+
 bool is_pi(const FutexCall& call) {
   return call.operation == FutexOperation::lock_pi || call.operation == FutexOperation::lock_pi2;
 }
@@ -324,27 +331,42 @@ constexpr std::array<Plain, 14> kOwnerless{{
 }  // namespace
 
 OwnerTable::OwnerTable(std::span<const PossibleOwner> threads) {
+  by_ns_tid_.reserve(threads.size());
+  by_tls_base_.reserve(threads.size());
   for (const PossibleOwner& thread : threads) {
-    by_ns_tid_[thread.ns_tid] = &thread;
-    by_tls_base_[thread.tls_base] = &thread;
+    by_ns_tid_.emplace_back(thread.ns_tid, &thread);
+    by_tls_base_.emplace_back(thread.tls_base, &thread);
   }
+  std::sort(by_ns_tid_.begin(), by_ns_tid_.end());
+  std::sort(by_tls_base_.begin(), by_tls_base_.end());
 }
 
+namespace {
+
+// The last entry that does not lie behind the key, or null.
+template <typename Key>
+const std::pair<Key, const PossibleOwner*>* at_or_before(
+    const std::vector<std::pair<Key, const PossibleOwner*>>& sorted, Key key) {
+  auto after = std::upper_bound(sorted.begin(), sorted.end(), key,
+                                [](Key value, const auto& entry) { return value < entry.first; });
+  return after == sorted.begin() ? nullptr : &*std::prev(after);
+}
+
+}  // namespace
+
 const PossibleOwner* OwnerTable::by_ns_tid(uint32_t ns_tid) const {
-  auto found = by_ns_tid_.find(ns_tid);
-  return ns_tid && found != by_ns_tid_.end() ? found->second : nullptr;
+  auto found = at_or_before(by_ns_tid_, ns_tid);
+  return ns_tid && found && found->first == ns_tid ? found->second : nullptr;
 }
 
 const PossibleOwner* OwnerTable::by_address(uint64_t address, uint64_t bytes) const {
-  auto after = by_tls_base_.upper_bound(address);
-  if (after == by_tls_base_.begin()) return nullptr;
-  auto at = std::prev(after);
-  return at->first && address - at->first < bytes ? at->second : nullptr;
+  auto found = at_or_before(by_tls_base_, address);
+  return found && address - found->first < bytes ? found->second : nullptr;
 }
 
 const PossibleOwner* OwnerTable::by_tls_base(uint64_t tls_base) const {
-  auto found = by_tls_base_.find(tls_base);
-  return tls_base && found != by_tls_base_.end() ? found->second : nullptr;
+  auto found = at_or_before(by_tls_base_, tls_base);
+  return tls_base && found && found->first == tls_base ? found->second : nullptr;
 }
 
 bool is_of_musl(std::string_view function) {
@@ -353,25 +375,33 @@ bool is_of_musl(std::string_view function) {
          name == "syscall_cp_asm" || name == "sccp" || name == "lockfile";
 }
 
-FutexShape shape_of(const FutexCall& call, std::span<const std::string_view> functions, bool musl) {
-  bool internal = false;
+FutexEvidence futex_evidence(std::span<const std::string_view> functions, bool musl) {
+  FutexEvidence evidence{.shape = {}, .musl = musl};
   for (size_t i = 0; i < functions.size(); ++i) {
     std::string_view full = functions[i], name = plain(full);
-    if (is_of_musl(full)) musl = true;
-    if (full == "runtime.futex" || full.starts_with("runtime.futex.")) return FutexShape::go_idle;
-    if (internal && is_stdio(name)) return FutexShape::stdio_lock;
-    if (name == "lll_lock_wait_private") internal = true;
-    if (auto shape = glibc_shape(name)) {
-      if (musl && *shape == FutexShape::glibc_mutex) return FutexShape::musl_mutex;
-      if (musl && (*shape == FutexShape::glibc_rwlock_read || *shape == FutexShape::glibc_rwlock_write))
-        return FutexShape::unknown;  // laid out otherwise, and without an owner
-      return *shape;
-    }
-    if (auto shape = rust_shape(functions.subspan(i))) return *shape;
-    if (auto shape = cxx_shape(full)) return *shape;
+    evidence.functions = i + 1;
+    if (is_of_musl(full)) evidence.musl = true;
+    if (full == "runtime.futex" || full.starts_with("runtime.futex."))
+      evidence.shape = FutexShape::go_idle;
+    else if (evidence.inside_libc && is_stdio(name))
+      evidence.shape = FutexShape::stdio_lock;
+    else if (auto shape = glibc_shape(name))
+      evidence.shape = evidence.musl ? shape_in_musl(*shape) : *shape;
+    else if (auto rust = rust_evidence(functions.subspan(i))) {
+      evidence.shape = rust->shape;
+      evidence.functions = i + rust->functions;
+    } else
+      evidence.shape = cxx_shape(full);
+    if (evidence.shape) return evidence;
+    if (name == "lll_lock_wait_private") evidence.inside_libc = true;
   }
-  if (internal) return FutexShape::libc_lock;
-  if (musl) return musl_shape(call);
+  return evidence;
+}
+
+FutexShape shape_of(const FutexCall& call, const FutexEvidence& evidence) {
+  if (evidence.shape) return *evidence.shape;
+  if (evidence.inside_libc) return FutexShape::libc_lock;
+  if (evidence.musl) return musl_shape(call);
   return is_pi(call) ? FutexShape::raw_pi : FutexShape::unknown;
 }
 

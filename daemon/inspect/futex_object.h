@@ -7,12 +7,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "daemon/inspect/wait_call.h"
@@ -46,10 +45,23 @@ enum class FutexShape : uint8_t {
   raw_pi,  // LOCK_PI without a function that is known: the kernel itself demands the owner in the word
 };
 
-// `functions`: names of the functions on the stack, innermost first, a few of them; mangled or not. `musl`:
-// the process has musl mapped; Debian's has no unwinding rules, so its waits are told by the values they
-// expect.
-FutexShape shape_of(const FutexCall& call, std::span<const std::string_view> functions, bool musl = false);
+// What the functions on a stack say of a futex wait.
+struct FutexEvidence {
+  std::optional<FutexShape> shape;  // nullopt: none of them told; then the call itself may
+  bool inside_libc = false;
+  bool musl = false;
+  size_t functions = 0;  // how many of them were looked at: all, or those up to the one that told
+};
+
+// `functions`: their names, innermost first, a few of them; mangled or not. `musl`: the process has musl
+// mapped; Debian's has no unwinding rules, so its waits are told by the values they expect.
+FutexEvidence futex_evidence(std::span<const std::string_view> functions, bool musl);
+
+FutexShape shape_of(const FutexCall& call, const FutexEvidence& evidence);
+inline FutexShape shape_of(const FutexCall& call, std::span<const std::string_view> functions,
+                           bool musl = false) {
+  return shape_of(call, futex_evidence(functions, musl));
+}
 
 // Whether a function is one of musl's own: of a static program, which has no musl mapped.
 bool is_of_musl(std::string_view function);
@@ -86,8 +98,9 @@ class OwnerTable {
   const PossibleOwner* by_address(uint64_t address, uint64_t bytes) const;
 
  private:
-  std::unordered_map<uint32_t, const PossibleOwner*> by_ns_tid_;
-  std::map<uint64_t, const PossibleOwner*> by_tls_base_;
+  // Sorted: 20,000 threads take a fifth of the time that maps would.
+  std::vector<std::pair<uint32_t, const PossibleOwner*>> by_ns_tid_;
+  std::vector<std::pair<uint64_t, const PossibleOwner*>> by_tls_base_;
 };
 
 struct FutexObject {

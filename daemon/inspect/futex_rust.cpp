@@ -49,15 +49,19 @@ bool calls_others(std::string_view name) {
 
 }  // namespace
 
-std::optional<FutexShape> rust_shape(std::span<const std::string_view> functions) {
+std::optional<RustEvidence> rust_evidence(std::span<const std::string_view> functions) {
   if (functions.empty() || !is_of_std(functions.front())) return std::nullopt;
   const std::optional<FutexShape> shape = innermost(functions.front());
-  if (shape != FutexShape::rust_condvar && shape != FutexShape::rust_park) return shape;
+  if (!shape) return std::nullopt;
+  RustEvidence evidence{.shape = *shape};
+  if (shape != FutexShape::rust_condvar && shape != FutexShape::rust_park) return evidence;
   for (std::string_view name : functions.subspan(1)) {
+    ++evidence.functions;
     if (!is_of_std(name) || calls_others(name)) break;  // no matter what calls that
-    if (const FutexShape better = refined(*shape, name); better != *shape) return better;
+    evidence.shape = refined(*shape, name);
+    if (evidence.shape != *shape) break;
   }
-  return shape;
+  return evidence;
 }
 
 }  // namespace loiter

@@ -4,6 +4,7 @@
 // Pure, any thread.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -12,7 +13,12 @@
 
 namespace loiter {
 
-// `functions`: innermost first, from one on that may be of Rust's std; nullopt: that one is not.
-std::optional<FutexShape> rust_shape(std::span<const std::string_view> functions);
+struct RustEvidence {
+  FutexShape shape = FutexShape::unknown;
+  size_t functions = 1;  // on so many of them it rests
+};
+
+// `functions`: innermost first, from one on that may be of Rust's std; nullopt: that one tells nothing.
+std::optional<RustEvidence> rust_evidence(std::span<const std::string_view> functions);
 
 }  // namespace loiter

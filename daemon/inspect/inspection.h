@@ -45,7 +45,8 @@ struct Wait {
 struct InspectedThread {
   loiter_thread record{};  // with tls base
   uint32_t ns_tid = 0;
-  bool blocked = false;  // it slept all the time it was looked at
+  bool blocked = false;             // it slept all the time it was looked at
+  std::optional<FutexShape> shape;  // of a futex wait
   std::optional<Wait> wait;
   std::optional<uint32_t> stack;  // index into Inspection::stacks.stacks
   std::string cut;                // why there is none, or why it ends early; empty: it is whole
@@ -55,10 +56,9 @@ struct InspectedThread {
 struct Inspection {
   uint32_t pid = 0;
   uint64_t start_boot_ns = 0;
-  uint64_t mono_ns = 0;  // of the end of the look
-  uint64_t boot_ns = 0;
-  std::string failure;  // not empty: why it could not be looked inside; threads may be there nevertheless
-  bool gone = false;    // there is no such process (any more)
+  uint64_t mono_ns = 0;  // of the end of the look: Wait::timeout_left_ns counts from here
+  std::string failure;   // not empty: why it could not be looked inside; threads may be there nevertheless
+  bool gone = false;     // there is no such process (any more)
   std::vector<InspectedThread> threads;  // ascending tid
   UnwindReply stacks;
   std::map<ModuleKey, std::string> modules;  // paths, bytes

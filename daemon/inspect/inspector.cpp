@@ -44,10 +44,13 @@ InspectionPtr failed(uint32_t pid, const std::string& why) {
 
 InspectAnswerPtr answer(Looker& looker, const InspectRequest& request) {
   auto answer = std::make_shared<InspectAnswer>();
-  LookWish wish{.pid = request.pid, .start_boot_ns = request.start_boot_ns};
+  LookWish wish{
+      .pid = request.pid, .start_boot_ns = request.start_boot_ns, .asked_mono_ns = request.asked_mono_ns};
   if (request.kind == InspectRequest::Kind::chains) {
     ChainFinder finder([&](uint32_t pid) {
-      return looker.look({.pid = pid, .start_boot_ns = pid == request.pid ? request.start_boot_ns : 0});
+      wish.pid = pid;
+      wish.start_boot_ns = pid == request.pid ? request.start_boot_ns : 0;
+      return looker.look(wish);
     });
     if (request.tid)
       answer->chains.push_back(finder.from(request.pid, *request.tid));

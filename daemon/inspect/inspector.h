@@ -29,6 +29,7 @@ struct InspectRequest {
   Kind kind = Kind::waits;
   uint32_t pid = 0;
   uint64_t start_boot_ns = 0;        // of the process meant; another one by that pid is "gone"
+  uint64_t asked_mono_ns = 0;        // what has been seen since may serve as an answer
   std::optional<uint32_t> tid = {};  // stacks, chains: this thread alone
   bool kernel_stacks = false;
   bool with_lines = true;

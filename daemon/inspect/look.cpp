@@ -1,6 +1,7 @@
 #include "daemon/inspect/look.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "daemon/base/clock.h"
 
@@ -46,6 +47,7 @@ Looker::Looker(const HostLookup& host, const std::atomic<bool>& cancel, SharedMe
       parser_(memory_, cancel),
       modules_(opener_, parser_),
       stacks_(memory_, opener_, parser_, modules_),
+      shapes_(memory_, opener_, stacks_),
       reader_(std::move(reader)),
       waits_(memory_, opener_, *reader_, host_) {}
 
@@ -55,6 +57,7 @@ bool Looker::read_threads(const LookWish& wish, Inspection& inspection) {
     inspection.gone = true;
     return false;
   }
+  inspection.threads.reserve(census_.threads.size());
   for (const loiter_thread& record : census_.threads) {
     if (record.id.tid == record.id.tgid) inspection.start_boot_ns = record.id.start_boot_ns;
     InspectedThread& thread = inspection.threads.emplace_back();
@@ -68,6 +71,24 @@ bool Looker::read_threads(const LookWish& wish, Inspection& inspection) {
   if (another) inspection.threads.clear();
   inspection.gone = inspection.threads.empty();
   return !inspection.gone;
+}
+
+// Most processes number their threads as the host does, and none sleeps uninterruptibly.
+bool Looker::wants_details(const LookWish& wish, const Inspection& inspection) {
+  constexpr uint32_t kUninterruptible = 2;  // TASK_UNINTERRUPTIBLE (include/linux/sched.h)
+  constexpr size_t kMaxStatusBytes = 64 << 10;
+  if (wish.kernel_stacks) return true;
+  bool hard =
+      std::any_of(inspection.threads.begin(), inspection.threads.end(),
+                  [](const InspectedThread& thread) { return thread.record.state & kUninterruptible; });
+  if (hard) return true;
+  auto status = opener_.read_file("/proc/" + std::to_string(wish.pid) + "/status", kMaxStatusBytes);
+  if (!status) return true;
+  // "NSpid:" and its number in each pid namespace from that of /proc inwards.
+  size_t at = status->find("\nNSpid:\t");
+  if (at == status->npos) return true;
+  size_t end = status->find('\n', at + 1);
+  return status->substr(at + 8, end - at - 8).find('\t') != std::string::npos;
 }
 
 void Looker::read_details(const LookWish& wish, Inspection& inspection) {
@@ -89,19 +110,17 @@ void Looker::take_stacks(const LookWish& wish, const std::vector<Mapping>& mappi
   std::vector<InspectedThread*> whose;
   for (InspectedThread& thread : inspection.threads) {
     if (!thread.blocked || !(thread.record.marks & LOITER_MARK_REGS)) continue;
-    if (wish.tid && thread.record.id.tid != *wish.tid && wish.stacks) continue;
+    if (wish.tid && thread.record.id.tid != *wish.tid) continue;
     if (thread.record.marks & LOITER_MARK_COMPAT) {
       thread.cut = "stacks of 32-bit programs are not read";
       continue;
     }
-    if (!wish.stacks && !waits_.wants_stack(thread)) continue;
     regs.push_back(&thread.record.regs);
     whose.push_back(&thread);
   }
   if (regs.empty()) return;
-  StackWish stack_wish{.pid = wish.pid, .with_lines = wish.with_lines, .whole = wish.stacks};
-  auto leader = inspection.find(wish.pid);
-  if (wish.stacks && leader)
+  StackWish stack_wish{.pid = wish.pid, .with_lines = wish.with_lines};
+  if (auto leader = inspection.find(wish.pid))
     stack_wish.perf_map = modules_.perf_map(wish.pid, leader->ns_tid, leader->record.uid);
   auto stacks = stacks_.take(stack_wish, mappings, regs);
   if (!stacks) {
@@ -137,6 +156,60 @@ void Looker::name_modules(Inspection& inspection) const {
     if (place.module) inspection.modules.try_emplace(place.module, modules_.name(place.module));
 }
 
+// The look before, as long as all threads still sleep in what they slept in then.
+InspectionPtr Looker::recall(const LookWish& wish) {
+  auto found = kept_.find(wish.pid);
+  if (wish.stacks || wish.kernel_stacks || found == kept_.end() || !found->second.last) return nullptr;
+  std::shared_ptr<Inspection>& last = found->second.last;
+  if (!WaitFinder::can_find_again(*last)) return nullptr;
+  std::optional<HostThreads> now = host_.threads(wish.pid);
+  if (!now || now->mono_ns < wish.asked_mono_ns) return nullptr;
+  bool same = std::equal(last->threads.begin(), last->threads.end(), now->threads.begin(), now->threads.end(),
+                         [](const InspectedThread& before, const HostThread& thread) {
+                           return before.blocked && thread.blocked && before.record.id.tid == thread.tid &&
+                                  before.record.id.start_boot_ns == thread.start_boot_ns &&
+                                  switches(before.record) == thread.switches;
+                         });
+  if (!same) return nullptr;
+  found->second.used = ++looks_;
+  waits_.find_again(last);
+  return last;
+}
+
+void Looker::find_shapes(const std::vector<Mapping>& mappings, Inspection& inspection) {
+  Kept& kept = kept_[inspection.pid];
+  std::vector<Mapping> code;
+  std::copy_if(mappings.begin(), mappings.end(), std::back_inserter(code),
+               [](const Mapping& mapping) { return mapping.executable; });
+  if (code != kept.code) {
+    kept = {};
+    kept.code = std::move(code);
+  }
+  for (InspectedThread& thread : inspection.threads) {
+    const InspectedThread* before = kept.last ? kept.last->find(thread.record.id.tid) : nullptr;
+    if (before && before->blocked && thread.blocked && same_sleep(before->record, thread.record))
+      thread.shape = before->shape;
+  }
+  shapes_.find(inspection, mappings, kept.memo);
+}
+
+// Bounded in threads: each is some 600 bytes.
+void Looker::keep(const std::shared_ptr<Inspection>& inspection) {
+  constexpr size_t kMostThreads = 40'000;
+  constexpr size_t kMostProcesses = 256;
+  Kept& kept = kept_[inspection->pid];
+  kept.used = ++looks_;
+  kept.last = inspection->failure.empty() ? inspection : nullptr;
+  auto threads = [&] {
+    size_t count = 0;
+    for (const auto& [pid, of] : kept_) count += of.last ? of.last->threads.size() : 0;
+    return count;
+  };
+  while (kept_.size() > 1 && (kept_.size() > kMostProcesses || threads() > kMostThreads))
+    kept_.erase(std::min_element(kept_.begin(), kept_.end(),
+                                 [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));
+}
+
 bool Looker::is_hung(const Inspection& inspection) {
   auto found = hung_until_.find({inspection.pid, inspection.start_boot_ns});
   if (found == hung_until_.end()) return false;
@@ -146,10 +219,11 @@ bool Looker::is_hung(const Inspection& inspection) {
 }
 
 InspectionPtr Looker::look(const LookWish& wish) {
+  if (InspectionPtr before = recall(wish)) return before;
   auto inspection = std::make_shared<Inspection>();
   inspection->pid = wish.pid;
   if (!read_threads(wish, *inspection)) return inspection;
-  read_details(wish, *inspection);
+  if (wants_details(wish, *inspection)) read_details(wish, *inspection);
   uint64_t restarts = opener_.restarts();
   if (is_hung(*inspection)) {
     inspection->failure = "reading this process hung a moment ago: it is left alone for a minute";
@@ -163,7 +237,11 @@ InspectionPtr Looker::look(const LookWish& wish) {
       mappings = parse_maps(*maps);
     else
       inspection->failure = "its memory map: " + maps.error().message;
-    take_stacks(wish, mappings, *inspection);
+    if (wish.stacks)
+      take_stacks(wish, mappings, *inspection);
+    else
+      find_shapes(mappings, *inspection);
+    ShapeFinder::find_by_stacks(*inspection, mappings);
     waits_.find(*inspection, mappings);
   }
   if (opener_.restarts() != restarts)
@@ -171,7 +249,7 @@ InspectionPtr Looker::look(const LookWish& wish) {
   check_again(*inspection);
   name_modules(*inspection);
   inspection->mono_ns = monotonic_now_ns();
-  inspection->boot_ns = boottime_now_ns();
+  if (!wish.stacks) keep(inspection);
   return inspection;
 }
 

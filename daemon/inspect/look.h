@@ -1,6 +1,9 @@
 // Looks inside one process, once: its threads before and after, and in between memory, stacks, descriptors
 // and locks. What did not sleep throughout is told as such and nothing of it is believed.
 //
+// What a look found of the waits is kept: while a census shows that no thread of the process ran since, the
+// next one reads nothing of it, and a thread that did not run is not unwound again.
+//
 // Owned by the inspector's thread, with the helpers it uses.
 #pragma once
 
@@ -19,6 +22,8 @@
 #include "daemon/inspect/modules.h"
 #include "daemon/inspect/opener.h"
 #include "daemon/inspect/parser/parser.h"
+#include "daemon/inspect/shape_finder.h"
+#include "daemon/inspect/shape_memo.h"
 #include "daemon/inspect/stack_taker.h"
 #include "daemon/inspect/wait_finder.h"
 #include "daemon/sensors/task_reader.h"
@@ -28,6 +33,7 @@ namespace loiter {
 struct LookWish {
   uint32_t pid = 0;
   uint64_t start_boot_ns = 0;        // 0: whichever has the pid
+  uint64_t asked_mono_ns = 0;        // a census since then may tell that nothing changed
   std::optional<uint32_t> tid = {};  // stacks of this thread alone
   bool stacks = false;               // whole ones; else only what tells the waits
   bool with_lines = false;
@@ -44,7 +50,17 @@ class Looker {
  private:
   Looker(const HostLookup& host, const std::atomic<bool>& cancel, SharedMemory memory,
          std::unique_ptr<TaskReader> reader);
+  struct Kept {
+    std::shared_ptr<Inspection> last;  // of waits alone, without failure
+    std::vector<Mapping> code;         // for which `memo` holds
+    ShapeMemo memo;
+    uint64_t used = 0;
+  };
+  InspectionPtr recall(const LookWish& wish);
+  void find_shapes(const std::vector<Mapping>& mappings, Inspection& inspection);
+  void keep(const std::shared_ptr<Inspection>& inspection);
   bool read_threads(const LookWish& wish, Inspection& inspection);
+  bool wants_details(const LookWish& wish, const Inspection& inspection);
   void read_details(const LookWish& wish, Inspection& inspection);
   void take_stacks(const LookWish& wish, const std::vector<Mapping>& mappings, Inspection& inspection);
   void check_again(Inspection& inspection);
@@ -57,9 +73,12 @@ class Looker {
   Parser parser_;
   Modules modules_;
   StackTaker stacks_;
+  ShapeFinder shapes_;
   std::unique_ptr<TaskReader> reader_;
   WaitFinder waits_;
   Census census_;
+  std::map<uint32_t, Kept> kept_;  // by pid
+  uint64_t looks_ = 0;
   // Processes that made the opener hang, by pid and start, until when they are left alone.
   std::map<std::pair<uint32_t, uint64_t>, uint64_t> hung_until_;
 };

@@ -19,6 +19,7 @@ struct Mapping {
   bool readable = false;
   bool deleted = false;  // " (deleted)" behind the path
   std::string path;      // bytes as the kernel escapes them ("\012" for a newline); "[stack]"; empty
+  bool operator==(const Mapping&) const = default;
 };
 
 // Lines that cannot be understood are left out; at most `limit` mappings. Ascending, as the kernel writes

@@ -55,7 +55,12 @@ Result<UnwindReply> StackTaker::unwind(const StackWish& wish, const std::vector<
                                        std::span<const SharedJob> jobs) {
   Error last;
   for (bool with_lines : {wish.with_lines, false}) {
-    auto reply = parser_.unwind(modules_.resolve(wish.pid, mappings), wish.perf_map, with_lines, jobs);
+    UnwindRequest request{.mappings = modules_.resolve(wish.pid, mappings),
+                          .perf_map = wish.perf_map,
+                          .jobs = {},
+                          .with_lines = with_lines,
+                          .with_slots = !wish.whole};
+    auto reply = parser_.unwind(request, jobs);
     if (reply) return reply;
     last = reply.error();
     modules_.blame_last();

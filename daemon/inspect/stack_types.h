@@ -41,7 +41,8 @@ struct UnwindRequest {
   std::vector<CodeMapping> mappings;  // ascending, not overlapping
   ModuleKey perf_map = 0;             // of the process, for code in no file
   std::vector<StackJob> jobs;
-  bool with_lines = true;  // file:line and inlined frames too; else functions alone
+  bool with_lines = true;   // file:line and inlined frames too; else functions alone
+  bool with_slots = false;  // Stack::slots too
 };
 
 // Why a stack ends before its outermost frame.
@@ -79,6 +80,10 @@ struct Stack {
   Cut cut = Cut::none;
   uint64_t wanted_end = 0;    // with needs_memory: memory up to here would do for the next frame
   uint64_t wanted_start = 0;  // with no_memory: where the next frame lies; 0: not known
+  // Where the innermost return addresses lie, in bytes from the stack pointer: slots[i] is that of places[i +
+  // 1]. They end where a rule counts from anything but the stack pointer: whoever is at places[0] with these
+  // return addresses in these slots has these frames.
+  std::vector<uint32_t> slots;
 };
 
 struct UnwindReply {

@@ -1,6 +1,8 @@
 // The part of WaitFinder that knows descriptors: what they are, who is at their other end, who holds the lock
 // on their file.
 #include <spdlog/spdlog.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -12,6 +14,7 @@ namespace {
 
 constexpr size_t kMaxLocksBytes = 8 << 20;
 constexpr size_t kMaxPeers = 64;
+constexpr int kKcmpFiles = 2;  // KCMP_FILES (linux/kcmp.h)
 
 bool reads(WaitKind kind) {
   return kind == WaitKind::read || kind == WaitKind::accept;
@@ -23,10 +26,11 @@ bool has_other_end(const OpenFile& file) {
 
 }  // namespace
 
-const FileTable& WaitFinder::own_files(uint32_t pid) {
-  if (own_files_) return *own_files_;
-  own_files_.emplace();
-  if (!files_ && !files_refused_) {
+// As the thread sees it: most have their leader's table.
+const OpenFile* WaitFinder::own_file(uint32_t pid, uint32_t tid, int fd) {
+  if (tid != pid && syscall(SYS_kcmp, pid, tid, kKcmpFiles, 0, 0) == 0) tid = pid;
+  auto [table, added] = own_files_.try_emplace(tid);
+  if (added && !files_ && !files_refused_) {
     auto opened = FileReader::open();
     if (opened)
       files_ = std::move(*opened);
@@ -35,8 +39,8 @@ const FileTable& WaitFinder::own_files(uint32_t pid) {
     files_refused_ = !opened;
   }
   OpenFiles files;
-  if (files_ && files_->read_process(pid, {}, files)) own_files_.emplace(std::move(files));
-  return *own_files_;
+  if (added && files_ && files_->read_thread(tid, {}, files)) table->second = FileTable(std::move(files));
+  return table->second.find(pid, fd);
 }
 
 const FileTable& WaitFinder::host_files() {
@@ -59,7 +63,7 @@ void WaitFinder::find_descriptors(Inspection& inspection) {
 
 void WaitFinder::find_descriptor(const Inspection& inspection, const InspectedThread& thread,
                                  const WaitCall& call, Wait& wait) {
-  const OpenFile* file = own_files(inspection.pid).find(inspection.pid, call.fd);
+  const OpenFile* file = own_file(inspection.pid, thread.record.id.tid, call.fd);
   Descriptor descriptor = describe_descriptor(opener_, inspection.pid, thread.record.id.tid, call.fd, file);
   wait.object = descriptor.text;
   if (call.timeout.form == TimeoutSource::Form::unknown) wait.bounded = is_bounded(call, file);
@@ -68,26 +72,27 @@ void WaitFinder::find_descriptor(const Inspection& inspection, const InspectedTh
     wait.timeout_left_ns = descriptor.timer->left_ns;
   }
   if (wait.kind == WaitKind::file_lock) {
-    find_lock_holder(inspection, call, wait);
+    find_lock_holder(inspection, thread, call, wait);
     return;
   }
   bool may_have_peers =
       wait.kind == WaitKind::read || wait.kind == WaitKind::write || wait.kind == WaitKind::connect;
   if (!file || !may_have_peers || !has_other_end(*file)) return;
   FileUse use = reads(wait.kind) ? FileUse::reads : FileUse::writes;
-  for (const FileEnd& end : host_files().other_ends(inspection.pid, call.fd, use).ends) {
+  for (const FileEnd& end : host_files().other_ends(*file, use).ends) {
     if (wait.peers.size() >= kMaxPeers) break;
     wait.peers.push_back({end.pid, end.fd});
   }
 }
 
-void WaitFinder::find_lock_holder(const Inspection& inspection, const WaitCall& call, Wait& wait) {
+void WaitFinder::find_lock_holder(const Inspection& inspection, const InspectedThread& thread,
+                                  const WaitCall& call, Wait& wait) {
   wait.holder.state = HolderState::unknown;
   if (!file_locks_) {
     auto text = opener_.read_file("/proc/locks", kMaxLocksBytes);
     file_locks_ = parse_file_locks(text ? *text : std::string());
   }
-  const OpenFile* file = own_files(inspection.pid).find(inspection.pid, call.fd);
+  const OpenFile* file = own_file(inspection.pid, thread.record.id.tid, call.fd);
   std::optional<FileIdentity> identity;
   if (file) identity = identity_of(file->file);
   std::vector<LockWait> waits = lock_waits(*file_locks_, inspection.pid, identity);

@@ -5,40 +5,23 @@
 
 #include <algorithm>
 #include <array>
-#include <cinttypes>
-#include <cstdio>
+#include <atomic>
+#include <charconv>
 #include <cstring>
+#include <map>
 
 #include "daemon/base/clock.h"
 
 namespace loiter {
 namespace {
 
-// Waits are told apart by the first few functions; below lies the program's own code.
-constexpr size_t kFunctions = 10;
 constexpr int kKcmpVm = 1;              // KCMP_VM (linux/kcmp.h)
 constexpr uint32_t kForkNoExec = 0x40;  // PF_FORKNOEXEC (include/linux/sched.h)
 constexpr size_t kMaxMapsBytes = 24 << 20;
 
 std::string hex(uint64_t address) {
-  char text[24];
-  std::snprintf(text, sizeof(text), "0x%" PRIx64, address);
-  return text;
-}
-
-// Names of the functions innermost on a thread's stack; views into the inspection.
-std::vector<std::string_view> functions_of(const Inspection& inspection, const InspectedThread& thread) {
-  std::vector<std::string_view> names;
-  if (!thread.stack) return names;
-  for (uint32_t index : inspection.stacks.stacks[*thread.stack].places) {
-    if (names.size() >= kFunctions) break;
-    const CodePlace& place = inspection.stacks.places[index];
-    for (const CodeLine& line : place.lines)
-      if (!line.symbol.empty()) names.push_back(line.symbol);
-    if (!place.export_name.empty() && (names.empty() || names.back() != place.export_name))
-      names.push_back(place.export_name);
-  }
-  return names;
+  char text[18] = "0x";
+  return {text, std::to_chars(text + 2, text + sizeof(text), address, 16).ptr};
 }
 
 uint64_t now_of(TimeoutSource::Clock clock) {
@@ -56,8 +39,6 @@ uint64_t now_of(TimeoutSource::Clock clock) {
 
 struct WaitFinder::Futex {
   size_t thread = 0;  // index
-  FutexShape shape = FutexShape::unknown;
-  FutexWords words;
   std::span<const std::byte> bytes;
 };
 
@@ -66,46 +47,52 @@ struct WaitFinder::Times {
   std::span<const std::byte> bytes;
 };
 
-bool WaitFinder::wants_stack(const InspectedThread& thread) const {
-  return wait_call_of(thread.record).futex.has_value();
-}
-
-// What the registers and the kernel stack alone say.
-void WaitFinder::start_waits(Inspection& inspection) {
-  own_files_.reset();
+void WaitFinder::begin(const Inspection& inspection) {
+  own_files_.clear();
   host_files_.reset();
   file_locks_.reset();
   calls_.assign(inspection.threads.size(), {});
-  for (size_t i = 0; i < inspection.threads.size(); ++i) {
-    InspectedThread& thread = inspection.threads[i];
-    if (!thread.blocked) continue;
-    WaitCall& call = calls_[i] = wait_call_of(thread.record);
-    Wait& wait = thread.wait.emplace();
-    if (!thread.kernel_stack.empty())
-      refine_by_kernel_stack(call, thread.kernel_stack, wait.detail, &thread.record);
-    wait.kind = call.kind;
-    wait.fd = call.fd;
-    if (call.detail) wait.detail = wait.detail.empty() ? call.detail : call.detail + (": " + wait.detail);
-    using Form = TimeoutSource::Form;
-    if (call.timeout.form == Form::none) wait.bounded = false;
-    if (call.timeout.form != Form::none && call.timeout.form != Form::unknown) wait.bounded = true;
-    if (call.timeout.form == Form::value) wait.timeout_ns = call.timeout.ns;
-    if (call.ipc_id >= 0) wait.object = "id " + std::to_string(call.ipc_id);
-    if (!call.futex) continue;
-    wait.object = hex(call.futex->address);
-    if (call.futex->operation != FutexOperation::waitv) wait.is_private = call.futex->is_private;
-  }
 }
 
-// All words that are needed of the target, in one go.
+// What the registers and the kernel stack alone say.
+void WaitFinder::start_wait(InspectedThread& thread, WaitCall& call) {
+  call = wait_call_of(thread.record);
+  Wait& wait = thread.wait.emplace();
+  if (!thread.kernel_stack.empty())
+    refine_by_kernel_stack(call, thread.kernel_stack, wait.detail, &thread.record);
+  wait.kind = call.kind;
+  wait.fd = call.fd;
+  if (call.detail) wait.detail = wait.detail.empty() ? call.detail : call.detail + (": " + wait.detail);
+  using Form = TimeoutSource::Form;
+  if (call.timeout.form == Form::none) wait.bounded = false;
+  if (call.timeout.form != Form::none && call.timeout.form != Form::unknown) wait.bounded = true;
+  if (call.timeout.form == Form::value) wait.timeout_ns = call.timeout.ns;
+  if (call.ipc_id >= 0) wait.object = "id " + std::to_string(call.ipc_id);
+  if (!call.futex) return;
+  wait.object = hex(call.futex->address);
+  if (call.futex->operation != FutexOperation::waitv) wait.is_private = call.futex->is_private;
+}
+
+void WaitFinder::start_waits(Inspection& inspection) {
+  begin(inspection);
+  for (size_t i = 0; i < inspection.threads.size(); ++i)
+    if (inspection.threads[i].blocked) start_wait(inspection.threads[i], calls_[i]);
+}
+
+// All words that are needed of the target, in one go, each once: many threads may wait for one object.
 void WaitFinder::read_words(const Inspection& inspection, std::vector<Futex>& futexes,
                             std::vector<Times>& times) {
   std::vector<MemoryPiece> pieces;
-  std::vector<std::span<const std::byte>*> takers;
+  std::map<std::pair<uint64_t, uint32_t>, size_t> known;  // index of the piece by address and size
+  std::vector<std::pair<std::span<const std::byte>*, size_t>> takers;
   uint64_t place = 0;
-  auto want = [&](uint64_t address, uint32_t size) {
-    pieces.push_back({address, size, 0, place});
-    place += (size + 15) & ~15U;
+  auto want = [&](uint64_t address, uint32_t size, std::span<const std::byte>& taker) {
+    auto [found, added] = known.try_emplace({address, size}, pieces.size());
+    if (added) {
+      pieces.push_back({address, size, 0, place});
+      place += (size + 15) & ~15U;
+    }
+    takers.emplace_back(&taker, found->second);
   };
   constexpr uint64_t kRoom = SharedMemory::kSize - 4096;
   futexes.reserve(inspection.threads.size());
@@ -116,22 +103,17 @@ void WaitFinder::read_words(const Inspection& inspection, std::vector<Futex>& fu
     if (calls_[i].futex) {
       Futex& futex = futexes.emplace_back();
       futex.thread = i;
-      futex.shape = shape_of(*calls_[i].futex, functions_of(inspection, thread), has_musl_);
-      FutexWords words = words_for(futex.shape, *calls_[i].futex);
-      if (words.size) {
-        want(words.address, words.size);
-        takers.push_back(&futex.bytes);
-      }
+      FutexWords words = words_for(thread.shape.value_or(FutexShape::unknown), *calls_[i].futex);
+      if (words.size) want(words.address, words.size, futex.bytes);
     }
     if (calls_[i].timeout.address) {
       times.push_back({i, {}});
-      want(calls_[i].timeout.address, 16);
-      takers.push_back(&times.back().bytes);
+      want(calls_[i].timeout.address, 16, times.back().bytes);
     }
   }
   if (!opener_.read_memory(inspection.pid, pieces)) return;
-  for (size_t i = 0; i < pieces.size(); ++i)
-    *takers[i] = std::span<const std::byte>(memory_.data() + pieces[i].place, pieces[i].got);
+  for (const auto& [taker, index] : takers)
+    *taker = std::span<const std::byte>(memory_.data() + pieces[index].place, pieces[index].got);
 }
 
 void WaitFinder::take_times(Inspection& inspection, const std::vector<Times>& times) {
@@ -166,7 +148,8 @@ void WaitFinder::examine(Inspection& inspection, const std::vector<Mapping>& map
   for (const Futex& futex : futexes) {
     Wait& wait = *inspection.threads[futex.thread].wait;
     const FutexCall& call = *calls_[futex.thread].futex;
-    FutexObject object = examine_futex(futex.shape, call, futex.bytes, process);
+    FutexShape shape = inspection.threads[futex.thread].shape.value_or(FutexShape::unknown);
+    FutexObject object = examine_futex(shape, call, futex.bytes, process);
     wait.kind = object.kind;
     if (!object.detail.empty()) wait.detail = object.detail;
     if (wait.detail.empty()) wait.detail = to_string(call.operation);
@@ -235,9 +218,6 @@ void WaitFinder::look_for_foreign_owner(Wait& wait, const FutexObject& object, c
 
 void WaitFinder::find(Inspection& inspection, const std::vector<Mapping>& mappings) {
   start_waits(inspection);
-  has_musl_ = std::any_of(mappings.begin(), mappings.end(), [](const Mapping& mapping) {
-    return mapping.executable && mapping.path.find("musl") != mapping.path.npos;
-  });
   std::vector<Futex> futexes;
   std::vector<Times> times;
   read_words(inspection, futexes, times);
@@ -254,6 +234,48 @@ void WaitFinder::find_without_memory(Inspection& inspection) {
       inspection.threads[i].wait->holder.state = HolderState::unknown;
   find_descriptors(inspection);
   find_children(inspection);
+}
+
+namespace {
+
+// What may change while the waiter sleeps and nothing of its process runs.
+bool rests_on_others(const Wait& wait) {
+  return wait.fd >= 0 || wait.kind == WaitKind::wait_child || wait.kind == WaitKind::vfork;
+}
+
+}  // namespace
+
+bool WaitFinder::can_find_again(const Inspection& inspection) {
+  return std::all_of(
+      inspection.threads.begin(), inspection.threads.end(), [&](const InspectedThread& thread) {
+        if (!thread.wait) return false;
+        const Holder& holder = thread.wait->holder;
+        const bool shared = thread.wait->kind == WaitKind::lock && !thread.wait->is_private.value_or(true);
+        return rests_on_others(*thread.wait) ||
+               (!shared && (holder.pid == 0 || holder.pid == inspection.pid));
+      });
+}
+
+void WaitFinder::find_again(std::shared_ptr<Inspection>& inspection) {
+  auto needs = [](const InspectedThread& thread) { return thread.wait && rests_on_others(*thread.wait); };
+  if (std::none_of(inspection->threads.begin(), inspection->threads.end(), needs)) return;
+  // Answers under way still read it. Those that do not any more have let go of it, which this must see.
+  if (inspection.use_count() > 1)
+    inspection = std::make_shared<Inspection>(*inspection);
+  else
+    std::atomic_thread_fence(std::memory_order_acquire);
+  const uint64_t elapsed_ns = monotonic_now_ns() - inspection->mono_ns;
+  inspection->mono_ns += elapsed_ns;
+  begin(*inspection);
+  for (size_t i = 0; i < inspection->threads.size(); ++i) {
+    InspectedThread& thread = inspection->threads[i];
+    if (needs(thread))
+      start_wait(thread, calls_[i]);
+    else if (thread.wait && thread.wait->timeout_left_ns)
+      *thread.wait->timeout_left_ns -= std::min(*thread.wait->timeout_left_ns, elapsed_ns);
+  }
+  find_descriptors(*inspection);
+  find_children(*inspection);
 }
 
 // wait4 for a given child, or for the only one there is.

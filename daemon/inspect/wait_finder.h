@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,18 +29,24 @@ class WaitFinder {
   WaitFinder(const SharedMemory& memory, Opener& opener, TaskReader& tasks, const HostLookup& host)
       : memory_(memory), opener_(opener), tasks_(tasks), host_(host) {}
 
-  // True where the functions on its stack are needed to tell what a thread waits for.
-  bool wants_stack(const InspectedThread& thread) const;
-
-  // Fills `wait` of every blocked thread.
+  // Fills `wait` of every blocked thread; `shape` of those at futexes is known.
   void find(Inspection& inspection, const std::vector<Mapping>& mappings);
 
   // The same from registers and descriptors alone.
   void find_without_memory(Inspection& inspection);
 
+  // For a process of which no thread ran since: what it waits for beyond itself may have changed all the
+  // same, and is found anew. Becomes a copy where somebody else holds it too.
+  void find_again(std::shared_ptr<Inspection>& inspection);
+
+  // Whether that would do: not where a lock may be shared with another process.
+  static bool can_find_again(const Inspection& inspection);
+
  private:
-  struct Futex;  // of one thread: its shape and what was read of it
+  struct Futex;  // of one thread: what was read of it
   struct Times;  // likewise: where its timeout stands
+  void begin(const Inspection& inspection);
+  static void start_wait(InspectedThread& thread, WaitCall& call);
   void start_waits(Inspection& inspection);
   void read_words(const Inspection& inspection, std::vector<Futex>& futexes, std::vector<Times>& times);
   void take_times(Inspection& inspection, const std::vector<Times>& times);
@@ -56,9 +63,10 @@ class WaitFinder {
   void find_descriptors(Inspection& inspection);
   void find_descriptor(const Inspection& inspection, const InspectedThread& thread, const WaitCall& call,
                        Wait& wait);
-  void find_lock_holder(const Inspection& inspection, const WaitCall& call, Wait& wait);
+  void find_lock_holder(const Inspection& inspection, const InspectedThread& thread, const WaitCall& call,
+                        Wait& wait);
   void find_children(Inspection& inspection);
-  const FileTable& own_files(uint32_t pid);
+  const OpenFile* own_file(uint32_t pid, uint32_t tid, int fd);
   const FileTable& host_files();
 
   const SharedMemory& memory_;
@@ -69,9 +77,9 @@ class WaitFinder {
   bool files_refused_ = false;
 
   // Of the inspection under way:
-  std::vector<WaitCall> calls_;  // by index of the thread
-  bool has_musl_ = false;
-  std::optional<FileTable> own_files_, host_files_;
+  std::vector<WaitCall> calls_;              // by index of the thread
+  std::map<uint32_t, FileTable> own_files_;  // by the tid whose table it is
+  std::optional<FileTable> host_files_;
   std::optional<FileLocks> file_locks_;
 };
 

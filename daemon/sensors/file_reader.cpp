@@ -73,24 +73,30 @@ Result<std::unique_ptr<FileReader>> FileReader::open() {
 
 Status FileReader::read_process(uint32_t pid, const Filter& filter, OpenFiles& files) {
   if (pid == 0) return Error{Error::Kind::usage, "there is no process 0"};
-  return read(pid, filter, files);
+  return read({.pid = pid}, filter, files);
+}
+
+Status FileReader::read_thread(uint32_t tid, const Filter& filter, OpenFiles& files) {
+  if (tid == 0) return Error{Error::Kind::usage, "there is no thread 0"};
+  return read({.tid = tid}, filter, files);
 }
 
 Status FileReader::read_host(const Filter& filter, OpenFiles& files) {
-  return read(0, filter, files);
+  return read({}, filter, files);
 }
 
-Status FileReader::read(uint32_t pid, const Filter& filter, OpenFiles& files) {
+Status FileReader::read(const Whose& whose, const Filter& filter, OpenFiles& files) {
   files.files.clear();
   files.left_out = 0;
   skeleton_->bss->wanted_classes = filter.classes;
   skeleton_->bss->wanted_inode = filter.inode;
   bpf_iter_link_info info{};
-  info.task.pid = pid;  // 0: all
+  info.task.pid = whose.pid;
+  info.task.tid = whose.tid;
   LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info, .link_info_len = sizeof(info));
   std::unique_ptr<bpf_link, int (*)(bpf_link*)> link(
       bpf_program__attach_iter(skeleton_->progs.files, &options), bpf_link__destroy);
-  if (!link && pid != 0 && errno == ESRCH) return ok();
+  if (!link && (whose.pid || whose.tid) && errno == ESRCH) return ok();
   if (!link) return bpf_error("cannot look at open files", errno);
   Fd iterator(bpf_iter_create(bpf_link__fd(link.get())));
   if (!iterator) return bpf_error("cannot look at open files", errno);

@@ -180,20 +180,23 @@ void sort_once(FileEnds& ends) {
 }  // namespace
 
 FileEnds FileTable::other_ends(uint32_t pid, int fd, FileUse use) const {
-  FileEnds out;
   const OpenFile* asker = find(pid, fd);
-  if (!asker) return out;
-  switch (asker->file.file_class) {
+  return asker ? other_ends(*asker, use) : FileEnds();
+}
+
+FileEnds FileTable::other_ends(const OpenFile& asker, FileUse use) const {
+  FileEnds out;
+  switch (asker.file.file_class) {
     case LOITER_FILE_PIPE:
     case LOITER_FILE_FIFO:
-      pipe_ends(*asker, use, out);
+      pipe_ends(asker, use, out);
       break;
     case LOITER_FILE_SOCKET:
-      if (asker->socket.family == AF_UNIX) unix_ends(*asker, out);
-      if (is_inet(asker->socket)) inet_ends(*asker, out);
+      if (asker.socket.family == AF_UNIX) unix_ends(asker, out);
+      if (is_inet(asker.socket)) inet_ends(asker, out);
       break;
     case LOITER_FILE_ANONYMOUS:
-      if (std::string_view(asker->file.name).starts_with("[eventfd")) same_description(*asker, false, out);
+      if (std::string_view(asker.file.name).starts_with("[eventfd")) same_description(asker, false, out);
       break;
     default:
       break;

@@ -51,6 +51,7 @@ class FileTable {
   //   (IPv4 and v4-mapped IPv6 are the same); before it was accepted, of the one that listens. None: not
   //   local.
   // - eventfd: the other descriptors of the same one. Everything else: none.
+  FileEnds other_ends(const OpenFile& asker, FileUse use = FileUse::any) const;
   FileEnds other_ends(uint32_t pid, int fd, FileUse use = FileUse::any) const;
 
   // All descriptors of the same open file, the given one's own included (dup, fork, SCM_RIGHTS).

@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -36,6 +37,13 @@ Status read_iterator(bpf_program* program, uint32_t pid, Take take, Done done) {
       return Error{Error::Kind::internal, "task iterator: not what was agreed with the kernel side"};
     if (done()) return ok();
   }
+}
+
+// The kernel goes through a process by birth, and tids start again from below when they have reached pid_max.
+template <typename Item, typename Tid>
+void sort_by_tid(std::vector<Item>& items, Tid tid) {
+  auto less = [&](const Item& a, const Item& b) { return tid(a) < tid(b); };
+  if (!std::is_sorted(items.begin(), items.end(), less)) std::sort(items.begin(), items.end(), less);
 }
 
 }  // namespace
@@ -73,6 +81,7 @@ Status TaskReader::read(uint32_t pid, Census& census) {
   if (!done) return done;
   // A process without threads gives no opening mark either.
   if (!parser.complete()) census.threads.clear();
+  sort_by_tid(census.threads, [](const loiter_thread& thread) { return thread.id.tid; });
   for (const loiter_thread& leader : census.threads) {
     if (leader.id.tid != leader.id.tgid) continue;
     for (loiter_thread& thread : census.threads) thread.id.exec_id = leader.id.exec_id;
@@ -105,6 +114,7 @@ Result<std::vector<TaskDetail>> TaskReader::details(uint32_t pid, loiter_kernel_
       at += LOITER_KERNEL_SYMBOL_LEN;
     }
   }
+  sort_by_tid(all, [](const TaskDetail& detail) { return detail.tid; });
   return all;
 }
 

@@ -31,10 +31,10 @@ class TaskReader {
   static Result<std::unique_ptr<TaskReader>> open();
   ~TaskReader();
 
-  // All threads of process `pid`, leader included. Empty: there is no such process.
+  // All threads of process `pid`, leader included, by tid. Empty: there is no such process.
   Status read(uint32_t pid, Census& census);
 
-  // In the order of tids.
+  // By tid.
   Result<std::vector<TaskDetail>> details(uint32_t pid, loiter_kernel_stacks which);
 
   std::vector<LossCount> losses() const;

@@ -108,6 +108,10 @@ Json wait_json(const Snapshot& snapshot, const Inspection& inspection, const Ins
   const Wait& wait = *thread->wait;
   const loiter_thread& record = thread->record;
   std::optional<uint64_t> length = wait.timeout_ns, left = wait.timeout_left_ns;
+  if (left) {  // as of the snapshot, whose ages stand beside it
+    uint64_t deadline = *left + inspection.mono_ns;
+    left = deadline > snapshot.begin_mono_ns ? deadline - snapshot.begin_mono_ns : 0;
+  }
   if (length && !left && blocked_ns) left = *length - std::min(*length, *blocked_ns);
   if (left && !length && blocked_ns) length = *left + *blocked_ns;
   // Of a process as a whole, by its leader's number.

@@ -214,6 +214,7 @@ bool HttpServer::Impl::start_inspection(Exchange& exchange) {
   }
   std::optional<InspectRequest> wanted = parts.api.wanted_inspection(exchange.request);
   if (!wanted) return false;
+  wanted->asked_mono_ns = exchange.arrived_mono_ns;
   exchange.inspecting = true;
   suspend(exchange);
   parts.inspect(*wanted,

@@ -102,6 +102,32 @@ TEST(FrameStep, NeedsRegistersThatAreKnown) {
   EXPECT_EQ(step(rule, kX86_64, stack.memory, true, registers).cut, Cut::bad_rules);
 }
 
+TEST(FrameStep, AFrameIsFixedWhereItIsCountedFromTheStackPointer) {
+  UnwindRule rule = x86_rule(32);
+  auto frame = fixed_frame(rule, kX86_64);
+  ASSERT_TRUE(frame);
+  EXPECT_EQ(frame->return_slot, 24u);
+  EXPECT_EQ(frame->size, 32u);
+  rule.registers.push_back({kRsp, Kind::cfa_plus, 0});
+  EXPECT_TRUE(fixed_frame(rule, kX86_64));
+  rule.registers.back() = {kRsp, Kind::at_cfa, -16};
+  EXPECT_FALSE(fixed_frame(rule, kX86_64)) << "the caller's stack is another one";
+  rule = x86_rule(32);
+  rule.cfa_register = kRbp;
+  EXPECT_FALSE(fixed_frame(rule, kX86_64)) << "as large as the frame pointer says";
+  rule = x86_rule(32);
+  rule.signal_frame = true;
+  EXPECT_FALSE(fixed_frame(rule, kX86_64));
+  rule = x86_rule(32);
+  rule.cfa_by_expression = true;
+  EXPECT_FALSE(fixed_frame(rule, kX86_64));
+  rule = x86_rule(32);
+  rule.registers[0] = {kRip, Kind::other, kRbx};
+  EXPECT_FALSE(fixed_frame(rule, kX86_64)) << "in no memory";
+  EXPECT_FALSE(fixed_frame(x86_rule(int64_t{1} << 40), kX86_64));
+  EXPECT_FALSE(fixed_frame(x86_rule(-16), kX86_64));
+}
+
 Registers arm_registers() {
   loiter_regs regs{};
   regs.ip = 0x400000;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include <cstring>
 #include <fstream>
 
 #include "tests/unit/inspect_program.h"
@@ -123,6 +124,30 @@ INSTANTIATE_TEST_SUITE_P(
                       Build{"OneSegment", {"-g", "-Wl,-z,noseparate-code"}},
                       Build{"NoBuildId", {"-g", "-Wl,--build-id=none"}}),
     [](const auto& info) { return info.param.name; });
+
+// Where the return addresses lie: up to the frame that is as large as its frame pointer says.
+TEST(StackParser, TellsTheSlotsOfReturnAddresses) {
+  NEED_COMPILER();
+  const Directory directory;
+  InspectProgram program(directory, {"-g"});
+  program.start({"plain"});
+  Session session(program);
+  const test::StackCopy copy = program.stack();
+  EXPECT_TRUE(session.unwind(copy).stacks[0].slots.empty()) << "nobody asked";
+  const UnwindReply reply = session.parser.unwind(
+      {.mappings = session.code.mappings, .jobs = {copy.job()}, .with_lines = false, .with_slots = true});
+  const Stack& stack = reply.stacks.at(0);
+  const Names names = names_of(reply);
+  const auto alloca_at = std::find(names.begin(), names.end(), "with_alloca") - names.begin();
+  ASSERT_EQ(stack.slots.size(), static_cast<size_t>(alloca_at)) << "its own return address is not fixed";
+  for (size_t i = 0; i < stack.slots.size(); ++i) {
+    uint64_t word = 0;
+    const uint64_t at = copy.regs.sp - copy.start + stack.slots[i];
+    ASSERT_LE(at + sizeof(word), copy.memory.size());
+    std::memcpy(&word, copy.memory.data() + at, sizeof(word));
+    EXPECT_EQ(word, reply.places.at(stack.places[i + 1]).pc) << "slot " << i;
+  }
+}
 
 TEST(StackParser, TellsFileAndLineOfEachFunction) {
   NEED_COMPILER();

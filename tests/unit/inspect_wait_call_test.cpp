@@ -210,6 +210,13 @@ TEST(WaitCall, TheStateMaySayItAll) {
   EXPECT_EQ(wait_call_of(record(-1, {}, false, 0x2)).kind, WaitKind::page_fault);
   EXPECT_EQ(wait_call_of(record(-1, {}, false, 0x1)).kind, WaitKind::page_fault);
   EXPECT_EQ(wait_call_of(record(-1, {}, false, 0x2001)).kind, WaitKind::frozen) << "do_freezer_trap";
+  loiter_thread waiter = record(SYS_futex, {0x7000, FUTEX_WAIT_PRIVATE, 2}, false, 0x2001);
+  EXPECT_EQ(wait_call_of(waiter).kind, WaitKind::futex);
+  waiter.marks |= LOITER_MARK_FREEZING;
+  EXPECT_EQ(wait_call_of(waiter).kind, WaitKind::frozen);
+  EXPECT_FALSE(wait_call_of(waiter).futex) << "of no matter until it is thawed";
+  waiter.state = 0x2;
+  EXPECT_EQ(wait_call_of(waiter).kind, WaitKind::futex) << "it has not got there";
   loiter_thread blind = record(SYS_read, {0});
   blind.marks = 0;
   EXPECT_EQ(wait_call_of(blind).kind, WaitKind::other);

@@ -13,8 +13,8 @@ UnwindReply sample() {
   reply.places.push_back(
       {0x1234, 7, 0x34, "f", {{"inlined()", "a.cpp", 3, true}, {"f()", "a.cpp", 9, false}}});
   reply.places.push_back({0x5678, 0, 0, "", {{"", "", 0, false}}});
-  reply.stacks.push_back({{0, 1, 0}, Cut::none, 0});
-  reply.stacks.push_back({{}, Cut::needs_memory, 0x9000});
+  reply.stacks.push_back({{0, 1, 0}, Cut::none, 0, 0, {16, 48}});
+  reply.stacks.push_back({{}, Cut::needs_memory, 0x9000, 0, {}});
   return reply;
 }
 
@@ -31,6 +31,8 @@ TEST(Wire, AReplyComesBackAsItWas) {
   EXPECT_EQ(back->stacks[0].places, (std::vector<uint32_t>{0, 1, 0}));
   EXPECT_EQ(back->stacks[1].cut, Cut::needs_memory);
   EXPECT_EQ(back->stacks[1].wanted_end, 0x9000u);
+  EXPECT_EQ(back->stacks[0].slots, (std::vector<uint32_t>{16, 48}));
+  EXPECT_TRUE(back->stacks[1].slots.empty());
 }
 
 TEST(Wire, AReplyOfAnotherShapeIsRefused) {
@@ -47,6 +49,9 @@ TEST(Wire, AReplyOfAnotherShapeIsRefused) {
   UnwindReply cut = sample();
   cut.stacks[0].cut = static_cast<Cut>(99);
   EXPECT_FALSE(decode_reply(encode_reply(cut), 2));
+  UnwindReply slots = sample();
+  slots.stacks[0].slots.push_back(64);  // of a caller that there is not
+  EXPECT_FALSE(decode_reply(encode_reply(slots), 2));
 }
 
 TEST(Wire, NoDamageToAReplyDoesHarm) {
@@ -85,12 +90,14 @@ TEST(Wire, AnUnwindRequestPointsIntoTheSharedMemory) {
   jobs[0].place = 16;
   jobs[0].size = 32;
   jobs[1].whole = 1;
-  const auto message = encode_unwind_request({{1, 2, 3, 4}}, 9, true, jobs);
+  const auto message = encode_unwind_request(
+      {.mappings = {{1, 2, 3, 4}}, .perf_map = 9, .jobs = {}, .with_lines = true, .with_slots = true}, jobs);
   std::vector<std::byte> memory(64);
   std::vector<SharedJob> decoded;
   UnwindRequest request;
   ASSERT_TRUE(decode_unwind_request(message, memory, decoded, request));
   EXPECT_EQ(request.perf_map, 9u);
+  EXPECT_TRUE(request.with_slots);
   ASSERT_EQ(request.jobs.size(), 2u);
   EXPECT_EQ(request.jobs[0].memory.data(), memory.data() + 16);
   EXPECT_EQ(request.jobs[0].memory.size(), 32u);

@@ -137,6 +137,21 @@ StepResult step(const UnwindRule& rule, const Architecture& architecture, const 
   return {};
 }
 
+std::optional<FixedFrame> fixed_frame(const UnwindRule& rule, const Architecture& architecture) {
+  constexpr int64_t kLargest = 1 << 20;  // of frames that anybody looks for
+  if (rule.signal_frame || rule.cfa_by_expression || rule.cfa_register != architecture.stack_pointer)
+    return std::nullopt;
+  std::optional<int64_t> slot;
+  for (const RegisterRule& of : rule.registers) {
+    const bool is_cfa = of.kind == Kind::cfa_plus && of.value == 0;
+    if (of.number == architecture.stack_pointer && !is_cfa) return std::nullopt;
+    if (of.number == rule.return_register && of.kind == Kind::at_cfa) slot = rule.cfa_offset + of.value;
+  }
+  if (!slot || *slot < 0 || *slot > kLargest || rule.cfa_offset < 0 || rule.cfa_offset > kLargest)
+    return std::nullopt;
+  return FixedFrame{static_cast<uint32_t>(*slot), static_cast<uint32_t>(rule.cfa_offset)};
+}
+
 StepResult step_out_of_leaf(const Architecture& architecture, const StackMemory& memory,
                             Registers& registers) {
   Registers caller = registers;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "daemon/inspect/parser/architecture.h"
 #include "daemon/inspect/parser/stack_memory.h"
@@ -22,6 +23,14 @@ struct StepResult {
 // `interrupted`: the frame did not call: it is the innermost, or a signal came in between.
 StepResult step(const UnwindRule& rule, const Architecture& architecture, const StackMemory& memory,
                 bool interrupted, Registers& registers);
+
+// How far up from the stack pointer a frame's return address and its caller's stack pointer lie, where that
+// is the same for everybody who comes to this place. In bytes.
+struct FixedFrame {
+  uint32_t return_slot = 0;
+  uint32_t size = 0;
+};
+std::optional<FixedFrame> fixed_frame(const UnwindRule& rule, const Architecture& architecture);
 
 // Steps out of a function that has touched neither stack nor link register, as the caller knows it to be.
 StepResult step_out_of_leaf(const Architecture& architecture, const StackMemory& memory,

@@ -42,9 +42,8 @@ Status Parser::forget(ModuleKey key) {
   return ok();
 }
 
-Result<UnwindReply> Parser::unwind(const std::vector<CodeMapping>& mappings, ModuleKey perf_map,
-                                   bool with_lines, std::span<const SharedJob> jobs) {
-  auto reply = call(encode_unwind_request(mappings, perf_map, with_lines, jobs), -1);
+Result<UnwindReply> Parser::unwind(const UnwindRequest& request, std::span<const SharedJob> jobs) {
+  auto reply = call(encode_unwind_request(request, jobs), -1);
   if (!reply) return reply.error();
   return decode_reply(*reply, jobs.size());
 }

@@ -30,8 +30,8 @@ class Parser {
   // `op`: one of the add_… ones.
   Result<ModuleFacts> add(ParserOp op, ModuleKey key, Fd file);
   Status forget(ModuleKey key);
-  Result<UnwindReply> unwind(const std::vector<CodeMapping>& mappings, ModuleKey perf_map, bool with_lines,
-                             std::span<const SharedJob> jobs);
+  // `request`: without jobs.
+  Result<UnwindReply> unwind(const UnwindRequest& request, std::span<const SharedJob> jobs);
 
  private:
   Result<std::string> call(const std::vector<std::byte>& request, int fd);

@@ -66,11 +66,44 @@ bool StackWalk::leave_leaf(const Spot& spot, const StackMemory& memory, Register
   return true;
 }
 
+namespace {
+
+// Stack::slots, as long as they are fixed.
+class Slots {
+ public:
+  Slots(bool wanted, const Architecture& architecture) : architecture_(architecture), open_(wanted) {}
+
+  void pass(const UnwindRule& rule, Stack& stack) {
+    if (!open_) return;
+    const std::optional<FixedFrame> frame = fixed_frame(rule, architecture_);
+    pass(frame.value_or(FixedFrame{}), frame.has_value(), stack);
+  }
+
+  void pass_leaf(Stack& stack) {
+    if (open_) pass({0, sizeof(uint64_t)}, architecture_.call_pushes, stack);
+  }
+
+ private:
+  void pass(const FixedFrame& frame, bool fixed, Stack& stack) {
+    open_ = fixed && up_ < UINT32_MAX / 2;
+    if (!open_) return;
+    stack.slots.push_back(up_ + frame.return_slot);
+    up_ += frame.size;
+  }
+
+  const Architecture& architecture_;
+  bool open_;
+  uint32_t up_ = 0;  // from the stack pointer of the thread to that of the frame
+};
+
+}  // namespace
+
 Stack StackWalk::walk(const StackJob& job) {
   const Architecture& architecture = store_.architecture();
   const StackMemory memory{job.memory_start, job.memory, job.whole, job.other_start, job.other};
   Registers registers = architecture.load(*job.regs);
   Stack stack;
+  Slots slots(request_.with_slots, architecture);
   bool interrupted = true;
   while (const uint64_t pc = registers.get(architecture.program_counter)) {
     if (stack.places.size() == most_frames_) {
@@ -83,6 +116,7 @@ Stack StackWalk::walk(const StackJob& job) {
     if (!spot.image || spot.rule->problem != Cut::none) {
       if (spot.image && interrupted && spot.rule->problem == Cut::no_rules &&
           leave_leaf(spot, memory, registers)) {
+        slots.pass_leaf(stack);
         interrupted = false;
         continue;
       }
@@ -99,8 +133,11 @@ Stack StackWalk::walk(const StackJob& job) {
         stack.wanted_start = registers.get(architecture.stack_pointer);
       break;
     }
+    slots.pass(*spot.rule, stack);
     interrupted = spot.rule->signal_frame;
   }
+  // The last may be of a caller that there was not.
+  stack.slots.resize(std::min(stack.slots.size(), stack.places.empty() ? 0 : stack.places.size() - 1));
   return stack;
 }
 

@@ -25,7 +25,7 @@ enum FactsField : uint32_t {
 enum ReplyField : uint32_t { kPlace = 1, kStack };
 enum PlaceField : uint32_t { kPc = 1, kModule, kOffset, kExportName, kLine };
 enum LineField : uint32_t { kSymbol = 1, kFile, kNumber, kInlined };
-enum StackField : uint32_t { kPlaces = 1, kCut, kWantedEnd, kWantedStart };
+enum StackField : uint32_t { kPlaces = 1, kCut, kWantedEnd, kWantedStart, kSlots };
 
 template <typename T>
 void append(std::vector<std::byte>& to, const T* items, size_t count) {
@@ -150,6 +150,12 @@ Stack decode_stack(protozero::pbf_reader reader) {
       case kWantedStart:
         stack.wanted_start = fixed_of(reader);
         break;
+      case kSlots:
+        for (uint32_t slot : of_type(reader, Type::length_delimited).get_packed_uint32()) {
+          require(stack.slots.size() < kMaxFrames);
+          stack.slots.push_back(slot);
+        }
+        break;
       default:
         reader.skip();
     }
@@ -167,16 +173,16 @@ std::vector<std::byte> encode_module_request(ParserOp op, ModuleKey key) {
   return message;
 }
 
-std::vector<std::byte> encode_unwind_request(const std::vector<CodeMapping>& mappings, ModuleKey perf_map,
-                                             bool with_lines, std::span<const SharedJob> jobs) {
+std::vector<std::byte> encode_unwind_request(const UnwindRequest& request, std::span<const SharedJob> jobs) {
   std::vector<std::byte> message;
   ParserRequest head{.op = ParserOp::unwind,
-                     .with_lines = with_lines,
-                     .key = perf_map,
-                     .mappings = mappings.size(),
+                     .with_lines = request.with_lines,
+                     .with_slots = request.with_slots,
+                     .key = request.perf_map,
+                     .mappings = request.mappings.size(),
                      .jobs = jobs.size()};
   append(message, &head, 1);
-  append(message, mappings.data(), mappings.size());
+  append(message, request.mappings.data(), request.mappings.size());
   append(message, jobs.data(), jobs.size());
   return message;
 }
@@ -196,6 +202,7 @@ bool decode_unwind_request(const std::vector<std::byte>& message, std::span<cons
   std::memcpy(jobs.data(), at, head.jobs * sizeof(SharedJob));
   request.perf_map = head.key;
   request.with_lines = head.with_lines;
+  request.with_slots = head.with_slots;
   request.jobs.clear();
   for (const SharedJob& job : jobs) {
     if (job.place > memory.size() || job.size > memory.size() - job.place) return false;
@@ -281,6 +288,7 @@ std::string encode_reply(const UnwindReply& reply) {
     to.add_uint32(kCut, static_cast<uint32_t>(stack.cut));
     to.add_fixed64(kWantedEnd, stack.wanted_end);
     to.add_fixed64(kWantedStart, stack.wanted_start);
+    to.add_packed_uint32(kSlots, stack.slots.begin(), stack.slots.end());
   }
   return message;
 }
@@ -302,8 +310,10 @@ Result<UnwindReply> decode_reply(std::string_view message, size_t jobs) {
           reader.skip();
       }
     require(reply.stacks.size() == jobs);
-    for (const Stack& stack : reply.stacks)
+    for (const Stack& stack : reply.stacks) {
       for (uint32_t place : stack.places) require(place < reply.places.size());
+      require(stack.slots.empty() || stack.slots.size() < stack.places.size());
+    }
     return reply;
   });
 }

@@ -27,7 +27,8 @@ enum class ParserOp : uint32_t {
 
 struct ParserRequest {
   ParserOp op{};
-  uint32_t with_lines = 0;
+  uint16_t with_lines = 0;
+  uint16_t with_slots = 0;
   ModuleKey key = 0;  // for unwind: the perf map
   uint64_t mappings = 0;
   uint64_t jobs = 0;
@@ -46,8 +47,8 @@ struct SharedJob {
 };
 
 std::vector<std::byte> encode_module_request(ParserOp op, ModuleKey key);
-std::vector<std::byte> encode_unwind_request(const std::vector<CodeMapping>& mappings, ModuleKey perf_map,
-                                             bool with_lines, std::span<const SharedJob> jobs);
+// `request`: without its jobs, which are those in shared memory.
+std::vector<std::byte> encode_unwind_request(const UnwindRequest& request, std::span<const SharedJob> jobs);
 
 // The child's view of an unwind request; `memory` is the whole shared memory. False: malformed.
 bool decode_unwind_request(const std::vector<std::byte>& message, std::span<const std::byte> memory,
