@@ -8,6 +8,7 @@ CXX ?= g++
 CLANG ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool /usr/local/sbin/bpftool) bpftool)
 LLVM_STRIP ?= llvm-strip
+RUSTC ?= $(firstword $(wildcard /usr/bin/rustc) rustc)
 
 B := build
 UNAME_M := $(shell uname -m)
@@ -38,6 +39,7 @@ LIVE_SRC := $(wildcard tests/live/*.cpp)
 TESTLIB_SRC := $(wildcard tests/lib/*.cpp)
 WORKLOAD_SRC := $(wildcard tests/workloads/*.cpp)
 WORKLOAD_C_SRC := $(wildcard tests/workloads/*.c)
+WORKLOAD_RUST_SRC := $(wildcard tests/workloads/*.rs)
 BENCH_SRC := $(wildcard tests/bench/*.cpp)
 FUZZ_SRC := $(wildcard tests/fuzz/*.cpp)
 objects = $(patsubst %.cpp,$(B)/obj/%.o,$(1))
@@ -54,10 +56,13 @@ CLI_LIBS = $(call pkg_libs,$(CLI_PACKAGES))
 TEST_LIBS = $(call pkg_libs,$(TEST_PACKAGES))
 TEST_MAIN_LIBS = $(call pkg_libs,gtest_main)
 
-# Of those in C also a static one, and both linked with musl; of some in C++ a static one.
+# Of those in C also a static one, and both linked with musl; of some in C++ a static one; of those in Rust
+# one without symbols.
 C_WORKLOADS := $(patsubst tests/workloads/%.c,$(B)/tests/workloads/%,$(WORKLOAD_C_SRC))
+RUST_WORKLOADS := $(patsubst tests/workloads/%.rs,$(B)/tests/workloads/%,$(WORKLOAD_RUST_SRC))
 WORKLOADS := $(patsubst tests/workloads/%.cpp,$(B)/tests/workloads/%,$(WORKLOAD_SRC)) \
              $(C_WORKLOADS) $(foreach libc,-static -musl -musl-static,$(addsuffix $(libc),$(C_WORKLOADS))) \
+             $(RUST_WORKLOADS) $(addsuffix -stripped,$(RUST_WORKLOADS)) \
              $(addprefix $(B)/tests/workloads/,cxx_kinds-static stacks-static libvanishing.so)
 TEST_BINARIES := $(B)/tests/unit_tests $(B)/tests/live_tests
 FUZZERS := $(foreach name,$(notdir $(basename $(FUZZ_SRC))),$(B)/fuzz/$(name) $(B)/fuzz/$(name).planted)
@@ -146,6 +151,12 @@ $(B)/tests/workloads/%-static: tests/workloads/%.cpp
 $(B)/tests/workloads/lib%.so: tests/workloads/library/%.cpp
 	@mkdir -p $(@D) && echo "build $@"
 	@$(CXX) -std=c++20 -shared -fPIC $(STACK_FLAGS) -MMD -MP -MF $@.d $< -o $@
+build_rust = @mkdir -p $(@D) && echo "build $@" && \
+             $(RUSTC) --edition 2021 -D warnings -O -C force-frame-pointers=no $(1) $< -o $@
+$(B)/tests/workloads/%: tests/workloads/%.rs
+	$(call build_rust,-g)
+$(B)/tests/workloads/%-stripped: tests/workloads/%.rs
+	$(call build_rust,-C strip=symbols --cfg stripped)
 $(call objects,tests/workloads/cxx_kinds.cpp tests/workloads/stacks.cpp): ALL_CXXFLAGS := -std=c++20 $(STACK_FLAGS)
 
 $(B)/tests/bench/bench: $(call objects,$(BENCH_SRC) $(TESTLIB_SRC) $(DAEMON_SRC) $(BASE_SRC))

@@ -206,7 +206,10 @@ int census(struct bpf_iter__task* ctx) {
   record.state = task->__state;
   if (task->flags & PF_EXITING) record.exit_state = task->exit_state; /* 0 else, and a cold cache line */
   read_cpu_clock(&record.rq, task, clock_of(record.cpu));
-  if (with_tls_base) record.tls_base = arch_tls_base(task);
+  if (with_tls_base) {
+    record.tls_base = arch_tls_base(task);
+    if (task->jobctl & JOBCTL_TRAP_FREEZE) record.marks |= LOITER_MARK_FREEZING; /* beside exit_state: cold */
+  }
   if (!(task->flags & PF_KTHREAD)) read_regs(&record, task);
   if (record.id.tid == record.id.tgid) read_process(&record, task);
   copy_comm(record.comm, task);

@@ -75,6 +75,7 @@ struct task_struct {
   struct sched_entity se;
   int exit_state;
   int exit_code;
+  unsigned long jobctl;
   int pid;
   int tgid;
   struct task_struct* real_parent;
@@ -124,6 +125,9 @@ static __always_inline void copy_comm(char to[16], const struct task_struct* tas
   ((__u64*)to)[0] = comm[0];
   ((__u64*)to)[1] = comm[1];
 }
+
+/* include/linux/sched/jobctl.h: since 5.2 (76f969e8948d). */
+enum { JOBCTL_TRAP_FREEZE = 1 << 23 };
 
 /* include/linux/sched.h; values that have not changed since 5.14. */
 enum {

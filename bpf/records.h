@@ -132,7 +132,8 @@ enum loiter_thread_marks {
   LOITER_MARK_REGS = 8,         /* `regs` holds something */
   LOITER_MARK_COMPAT = 16,      /* the syscall number is of the 32-bit table */
   LOITER_MARK_USER_WORKER = 32, /* io_uring or vhost worker: never was in user mode */
-  LOITER_MARK_MOVED = 64        /* it came off a CPU while it was read: the fields may not belong together */
+  LOITER_MARK_MOVED = 64,       /* it came off a CPU while it was read: the fields may not belong together */
+  LOITER_MARK_FREEZING = 128    /* the freezer of cgroup v2 has it; only in a pass that asked for tls_base */
 };
 
 struct loiter_thread {

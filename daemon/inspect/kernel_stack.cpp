@@ -41,6 +41,7 @@ constexpr std::array<std::string_view, 16> kSleepers{"__schedule",
 struct KernelLock {
   std::string_view prefix;
   const char* what;
+  bool per_cpu = false;
 };
 
 // Locks of the kernel's own: named by who wants them, which stands above.
@@ -50,8 +51,8 @@ constexpr std::array<KernelLock, 9> kLocks{{
     {"rwsem_down", "a reader-writer lock of the kernel"},
     {"down_read", "a reader-writer lock of the kernel"},
     {"down_write", "a reader-writer lock of the kernel"},
-    {"percpu_rwsem_wait", "a reader-writer lock of the kernel"},
-    {"__percpu_down_read", "a reader-writer lock of the kernel"},
+    {"percpu_rwsem_wait", "a reader-writer lock of the kernel", true},
+    {"__percpu_down_read", "a reader-writer lock of the kernel", true},
     {"percpu_down_write", "a reader-writer lock of the kernel"},
     {"__down", "a semaphore of the kernel"},
 }};
@@ -135,6 +136,17 @@ constexpr Place kPlaces[] = {
     {"do_group_exit", "the end of the thread", WaitKind::other},
 };
 
+// A file system that is frozen keeps a per-CPU lock from whoever would write: sb_start_write and its kin
+// (include/linux/fs.h) stand inlined in these.
+constexpr Place kFrozenFiles{"", "a frozen file system", WaitKind::disk};
+constexpr std::array<std::string_view, 18> kWriters{
+    "mnt_want_write",    "__sb_start_write",     "vfs_write",
+    "vfs_iter_write",    "vfs_iocb_iter_write",  "do_iter_",
+    "vfs_fallocate",     "do_sendfile",          "do_splice_",
+    "splice_file_range", "vfs_copy_file",        "aio_write",
+    "io_write",          "io_kiocb_start_write", "filemap_page_mkwrite",
+    "ext4_page_mkwrite", "__xfs_filemap_fault",  "xfs_write_fault"};
+
 // Entries of page faults; arm64's is do_mem_abort.
 constexpr std::array<std::string_view, 5> kFaults{"handle_mm_fault", "do_user_addr_fault", "exc_page_fault",
                                                   "do_page_fault", "do_mem_abort"};
@@ -190,6 +202,10 @@ Reading read_stack(std::span<const std::string> stack) {
     }
     if (reading.function.empty()) reading.function = function;
   }
+  if (reading.lock && reading.lock->per_cpu && is_any_of(reading.function, kWriters)) {
+    reading.lock = nullptr;
+    reading.place = &kFrozenFiles;
+  }
   return reading;
 }
 
@@ -217,28 +233,42 @@ void restore_futex(WaitCall& call, const loiter_thread& record) {
   call.timeout = before.timeout;
 }
 
-}  // namespace
-
-bool wants_kernel_stack(const WaitCall& call) {
+bool call_says_little(const WaitCall& call) {
   return call.uninterruptible || call.restarted || call.kind == WaitKind::other ||
          call.kind == WaitKind::page_fault;
 }
+
+// What its system call waits for does not matter until it is let go.
+void put_away(WaitCall& call, WaitKind kind) {
+  const bool uninterruptible = call.uninterruptible;
+  call = {};
+  call.kind = kind;
+  call.uninterruptible = uninterruptible;
+  call.timeout.form = TimeoutSource::Form::none;
+}
+
+void take_whole(WaitCall& call, WaitKind kind) {
+  if (kind == WaitKind::frozen || kind == WaitKind::stopped) return put_away(call, kind);
+  call.kind = kind;
+}
+
+}  // namespace
 
 void refine_by_kernel_stack(WaitCall& call, std::span<const std::string> kernel_stack, std::string& detail,
                             const loiter_thread* record) {
   const Reading reading = read_stack(kernel_stack);
   if (reading.place && reading.place->always) {
-    call.kind = reading.place->kind;
+    take_whole(call, reading.place->kind);
     detail = reading.place->what;
     return;
   }
   // do_freezer_trap may be inlined. What else sleeps in get_signal itself is stopped, and its state says so.
   if (reading.function == "get_signal" && !reading.place && call.kind != WaitKind::stopped) {
-    call.kind = WaitKind::frozen;
+    take_whole(call, WaitKind::frozen);
     detail = "cgroup freezer";
     return;
   }
-  if (!wants_kernel_stack(call)) return;
+  if (!call_says_little(call)) return;
   const char* what = reading.lock ? reading.lock->what : reading.place ? reading.place->what : "";
   if (reading.fault) {
     call.kind = WaitKind::page_fault;

@@ -80,7 +80,7 @@ bool Looker::read_threads(const LookWish& wish, Inspection& inspection) {
 
 // Most processes number their threads as the host does, and none sleeps uninterruptibly.
 bool Looker::wants_details(const LookWish& wish, const Inspection& inspection) {
-  constexpr uint32_t kUninterruptible = 2;  // TASK_UNINTERRUPTIBLE (include/linux/sched.h)
+  static constexpr uint32_t kUninterruptible = 2;  // TASK_UNINTERRUPTIBLE (include/linux/sched.h)
   constexpr size_t kMaxStatusBytes = 64 << 10;
   if (wish.kernel_stacks) return true;
   bool hard =
@@ -140,6 +140,18 @@ void Looker::take_stacks(const LookWish& wish, const std::vector<Mapping>& mappi
   }
 }
 
+// Who was told as alive may have ended since, with the lock or without.
+void Looker::forget_ended_holder(InspectedThread& thread) const {
+  if (!thread.wait || thread.wait->holder.state != HolderState::alive) return;
+  Holder& holder = thread.wait->holder;
+  if (holder.pid != thread.record.id.tgid || holder.tid == 0) return;
+  auto found =
+      std::lower_bound(census_.threads.begin(), census_.threads.end(), holder.tid,
+                       [](const loiter_thread& record, uint32_t tid) { return record.id.tid < tid; });
+  if (found == census_.threads.end() || found->id.tid != holder.tid || found->exit_state != 0)
+    holder = {HolderState::unknown};
+}
+
 // After the last read of the target: who ran meanwhile, or is another one now, is not believed.
 void Looker::check_again(Inspection& inspection) {
   bool read = static_cast<bool>(reader_->read(inspection.pid, census_));
@@ -148,7 +160,10 @@ void Looker::check_again(Inspection& inspection) {
     if (!thread.blocked) continue;
     while (read && at < census_.threads.size() && census_.threads[at].id.tid < thread.record.id.tid) ++at;
     bool there = read && at < census_.threads.size() && census_.threads[at].id.tid == thread.record.id.tid;
-    if (there && same_sleep(thread.record, census_.threads[at])) continue;
+    if (there && same_sleep(thread.record, census_.threads[at])) {
+      forget_ended_holder(thread);
+      continue;
+    }
     thread.blocked = false;
     thread.wait.reset();
     thread.stack.reset();

@@ -64,6 +64,7 @@ class Looker {
   void read_details(const LookWish& wish, Inspection& inspection);
   void take_stacks(const LookWish& wish, const std::vector<Mapping>& mappings, Inspection& inspection);
   void check_again(Inspection& inspection);
+  void forget_ended_holder(InspectedThread& thread) const;
   void name_modules(Inspection& inspection) const;
   bool is_hung(const Inspection& inspection);
 

@@ -18,6 +18,7 @@ using Clock = TimeoutSource::Clock;
 
 // include/linux/sched.h; the same in Linux 6.1 to 6.18.
 enum : uint32_t {
+  kInterruptible = 0x1,
   kUninterruptible = 0x2,
   kStopped = 0x4,
   kTraced = 0x8,
@@ -397,8 +398,15 @@ void take_no_call(WaitCall& call, uint32_t state) {
   call.kind = state & kFreezable ? WaitKind::frozen : WaitKind::page_fault;
 }
 
-// True: the state says it all.
-bool take_state(WaitCall& call, uint32_t state) {
+// True: the state says it all. Who is in the freezer of cgroup v2 sleeps as others do, with the registers of
+// whatever call it was in; one that is in D has not got there.
+bool take_state(WaitCall& call, uint32_t state, uint32_t marks) {
+  if ((marks & LOITER_MARK_FREEZING) && (state & kInterruptible)) {
+    call.kind = WaitKind::frozen;
+    call.detail = "cgroup freezer";
+    call.timeout = no_limit();
+    return true;
+  }
   if (!(state & (kFrozen | kStopped | kTraced))) return false;
   call.kind = state & kFrozen ? WaitKind::frozen : WaitKind::stopped;
   if (call.kind == WaitKind::stopped && (state & kTraced)) call.detail = "by a debugger";
@@ -411,7 +419,7 @@ bool take_state(WaitCall& call, uint32_t state) {
 WaitCall wait_call_of(const loiter_thread& record) {
   WaitCall call;
   call.uninterruptible = record.state & (kUninterruptible | kRtlockWait);
-  if (take_state(call, record.state)) return call;
+  if (take_state(call, record.state, record.marks)) return call;
   if (record.marks & LOITER_MARK_USER_WORKER) {
     call.detail = "a worker of the kernel's";
     if (record.task_flags & kIoWorker) call.kind = WaitKind::io_uring;

@@ -106,9 +106,6 @@ struct WaitCall {
 // For a thread that is blocked; of others it would tell a call that they are on their way into or out of.
 WaitCall wait_call_of(const loiter_thread& record);
 
-// Whether a kernel stack would tell more.
-bool wants_kernel_stack(const WaitCall& call);
-
 // What a kernel stack adds: "symbol+0x12/0x34", innermost first; frames beyond a bound are not looked at.
 // `detail`: becomes a phrase that names the place; left as it is where nothing is known of it. With `record`
 // a futex wait that was restarted gets its arguments.

@@ -52,7 +52,7 @@ void WaitFinder::begin(const Inspection& inspection) {
 void WaitFinder::start_wait(InspectedThread& thread, WaitCall& call) {
   call = wait_call_of(thread.record);
   Wait& wait = thread.wait.emplace();
-  if (!thread.kernel_stack.empty() && wants_kernel_stack(call))
+  if (!thread.kernel_stack.empty())
     refine_by_kernel_stack(call, thread.kernel_stack, wait.detail, &thread.record);
   wait.kind = call.kind;
   wait.fd = call.fd;

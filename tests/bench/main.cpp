@@ -26,7 +26,8 @@ struct Section {
 constexpr std::array kSections{Section{"census", measure_census},     Section{"snapshot", measure_snapshot},
                                Section{"overhead", measure_overhead}, Section{"storm", measure_storm},
                                Section{"stacks", measure_stacks},     Section{"inspect", measure_inspect},
-                               Section{"look", measure_look},         Section{"steps", measure_steps}};
+                               Section{"look", measure_look},         Section{"pause", measure_pause},
+                               Section{"steps", measure_steps}};
 
 // Interrupted system calls return, so that each section leaves through its destructors: no process stays.
 void catch_signals() {

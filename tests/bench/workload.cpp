@@ -33,6 +33,19 @@ std::vector<Batch> Workload::run_batches(uint32_t operations, uint32_t batches) 
   return results;
 }
 
+void Workload::begin_spinning() {
+  ask(&kSpin, sizeof(kSpin));
+  char spinning = 0;
+  receive(&spinning, sizeof(spinning));
+}
+
+uint64_t Workload::largest_gap_ns() {
+  ask(&kRest, sizeof(kRest));
+  uint64_t gap_ns = 0;
+  receive(&gap_ns, sizeof(gap_ns));
+  return gap_ns;
+}
+
 uint64_t Workload::run_storm() {
   const char go = 1;
   ask(&go, sizeof(go));

@@ -27,6 +27,7 @@ class Workload {
   // Returns when it is ready.
   // "blocked" N: that many threads asleep in a futex, for good; "deep" N: the same, each eleven frames deep.
   // "storm" N: on run_storm(), that many threads are born and end, spread evenly over a second; eight stay.
+  // "spinning" CPU: a hundred asleep, eleven frames deep, and one that spins on that CPU once it is asked.
   // "ping_pong", "futex_wake", "getppid", "create_join" CPU: operations in a row, pinned to that CPU.
   Workload(const std::string& name, const std::string& argument);
 
@@ -34,6 +35,11 @@ class Workload {
 
   // Of "ping_pong" and its like: each batch does `operations`.
   std::vector<Batch> run_batches(uint32_t operations, uint32_t batches);
+
+  // Of "spinning": from begin_spinning() on it reads the clock in a row; largest_gap_ns() is the longest time
+  // between two readings since, and lets it sleep again.
+  void begin_spinning();
+  uint64_t largest_gap_ns();
 
   // Of "storm": how long it took, in ns.
   uint64_t run_storm();

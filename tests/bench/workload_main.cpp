@@ -80,6 +80,77 @@ void start_sleepers(int count, void* (*routine)(void*) = sleep_for_good) {
   while (asleep_soon.load() < count) usleep(1000);
 }
 
+void pin_to(const std::string& cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(std::atoi(cpu.c_str()), &set);
+  if (sched_setaffinity(0, sizeof(set), &set)) die("sched_setaffinity");
+}
+
+// Between two readings of the clock there is nothing: a gap is a time in which the thread did not run, or ran
+// in the kernel.
+class Spinner {
+ public:
+  explicit Spinner(const std::string& cpu) : cpu_(cpu) {
+    pthread_t thread;
+    if (pthread_create(
+            &thread, nullptr, [](void* self) -> void* { static_cast<Spinner*>(self)->run(); }, this))
+      die("pthread_create");
+  }
+  void begin() {
+    set(kOn);
+    while (state_.load() != kSpinning) usleep(100);
+  }
+  uint64_t end() {
+    set(kOff);
+    while (state_.load() != kResting) usleep(100);
+    return largest_gap_ns_;
+  }
+
+ private:
+  enum : uint32_t { kResting, kOn, kSpinning, kOff };
+  void set(uint32_t state) {
+    state_.store(state);
+    futex(&state_, FUTEX_WAKE, 1);
+  }
+  [[noreturn]] void run() {
+    pin_to(cpu_);
+    // Ahead of what else wants the CPU, where that is allowed: its gaps are none of anybody's making here.
+    const sched_param first{.sched_priority = 1};
+    sched_setscheduler(0, SCHED_FIFO, &first);
+    while (true) {
+      while (state_.load() != kOn) futex(&state_, FUTEX_WAIT, kResting);
+      largest_gap_ns_ = 0;
+      state_.store(kSpinning);
+      for (uint64_t last = monotonic_now_ns(); state_.load() == kSpinning;) {
+        const uint64_t now = monotonic_now_ns();
+        if (now - last > largest_gap_ns_) largest_gap_ns_ = now - last;
+        last = now;
+      }
+      state_.store(kResting);
+    }
+  }
+  std::string cpu_;
+  std::atomic<uint32_t> state_{kResting};
+  uint64_t largest_gap_ns_ = 0;  // the thread's own while it spins
+};
+
+int run_spinning(const std::string& cpu) {
+  start_sleepers(100, sleep_deep);
+  Spinner spinner(cpu);
+  write_all(STDOUT_FILENO, &kReady, sizeof(kReady));
+  for (char request; read_all(STDIN_FILENO, &request, sizeof(request));) {
+    if (request == kSpin) {
+      spinner.begin();
+      write_all(STDOUT_FILENO, &kReady, sizeof(kReady));
+    } else {
+      const uint64_t gap_ns = spinner.end();
+      write_all(STDOUT_FILENO, &gap_ns, sizeof(gap_ns));
+    }
+  }
+  _exit(0);  // its threads stay
+}
+
 int run_blocked(const std::string& count, void* (*routine)(void*)) {
   start_sleepers(std::atoi(count.c_str()), routine);
   write_all(STDOUT_FILENO, &kReady, sizeof(kReady));
@@ -167,13 +238,6 @@ int answer_batches(Operation operation) {
   return 0;
 }
 
-void pin_to(const std::string& cpu) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(std::atoi(cpu.c_str()), &set);
-  if (sched_setaffinity(0, sizeof(set), &set)) die("sched_setaffinity");
-}
-
 int run_operations(const std::string& name) {
   if (name == "ping_pong") {
     PingPong ping_pong;
@@ -192,6 +256,7 @@ int run_workload(const std::string& name, const std::string& argument) {
   if (name == "blocked") return run_blocked(argument, sleep_for_good);
   if (name == "deep") return run_blocked(argument, sleep_deep);
   if (name == "storm") return run_storm(argument);
+  if (name == "spinning") return run_spinning(argument);
   pin_to(argument);
   return run_operations(name);
 }

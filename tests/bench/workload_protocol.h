@@ -17,6 +17,10 @@ struct BatchRequest {  // the answer: as many Batch as `batches`
   uint32_t batches;
 };
 
+// To "spinning": begin, answered by one byte when it does; rest, answered by the largest gap in ns.
+constexpr char kSpin = 's';
+constexpr char kRest = 'r';
+
 // False where the other side is gone.
 inline bool read_all(int fd, void* data, size_t size) {
   for (char* at = static_cast<char*>(data); size > 0;) {

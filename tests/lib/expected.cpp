@@ -111,8 +111,9 @@ void compare_timeout(Differences& differences, const json& wait, const json& fac
   if (expected == 0) {
     differences.unless(wait.at("bounded") != true && whole.is_null() && left.is_null(),
                        "a time limit where there is none");
-    // A socket's own limit cannot always be known; everything else can.
-    differences.unless(wait.at("bounded") == false || fact.contains("fd") || !fact.contains("syscall"),
+    // A socket's own limit cannot always be known, nor a file server's; everything else can.
+    differences.unless(wait.at("bounded") == false || fact.contains("fd") || !fact.contains("syscall") ||
+                           fact.at("kind") == "disk",
                        "bounded");
     return;
   }

@@ -40,6 +40,26 @@ std::vector<double> ratios(const std::vector<double>& numerators, const std::vec
   return quotients;
 }
 
+double chance_of_ranks(const std::vector<double>& values, const std::vector<double>& others) {
+  std::vector<double> all(values);
+  all.insert(all.end(), others.begin(), others.end());
+  std::sort(all.begin(), all.end());
+  const double n = static_cast<double>(values.size()), m = static_cast<double>(others.size()), both = n + m;
+  double wins = 0,
+         ties = 0;  // pairs in which the value is greater, equal ones half; the sum over ties of t³ − t
+  for (double value : values)
+    for (double other : others) wins += value > other ? 1 : value == other ? 0.5 : 0;
+  for (auto at = all.begin(); at != all.end();) {
+    const auto end = std::upper_bound(at, all.end(), *at);
+    const double tied = static_cast<double>(end - at);
+    ties += tied * tied * tied - tied;
+    at = end;
+  }
+  const double variance = n * m / 12 * (both + 1 - ties / (both * (both - 1)));
+  if (variance <= 0) return 1;  // all are equal
+  return 0.5 * std::erfc((wins - n * m / 2 - 0.5) / std::sqrt(2 * variance));
+}
+
 const char* to_string(Verdict verdict) {
   switch (verdict) {
     case Verdict::met:

@@ -28,6 +28,11 @@ constexpr size_t kFewestForInterval = 6;
 // The quotients numerators[i] / denominators[i]: both have the same length, no denominator is 0.
 std::vector<double> ratios(const std::vector<double>& numerators, const std::vector<double>& denominators);
 
+// How likely values that rank as high as `values` among `others`, or higher, are where both come from the
+// same distribution: Mann and Whitney's test, one-sided, by its normal approximation with corrections for
+// ties and continuity. Of little use below some eight values each; neither is empty.
+double chance_of_ranks(const std::vector<double>& values, const std::vector<double>& others);
+
 enum class Verdict { met, missed, undecided, shown };  // shown: a figure without a goal
 const char* to_string(Verdict verdict);
 

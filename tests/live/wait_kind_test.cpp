@@ -1,5 +1,5 @@
 // What each thread of a process waits for, held against workloads that know: every kind of wait, in programs
-// with glibc and with musl, dynamic and static, and in namespaces of their own.
+// with glibc and with musl, dynamic and static, in C++'s and Rust's libraries.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -84,7 +84,8 @@ INSTANTIATE_TEST_SUITE_P(, WaitKind,
                                            Program{"wait_kinds-musl-static", 35}, Program{"fd_kinds", 24},
                                            Program{"fd_kinds-static", 24}, Program{"fd_kinds-musl", 24},
                                            Program{"fd_kinds-musl-static", 24}, Program{"cxx_kinds", 13},
-                                           Program{"cxx_kinds", 13, true}, Program{"cxx_kinds-static", 13}),
+                                           Program{"cxx_kinds", 13, true}, Program{"cxx_kinds-static", 13},
+                                           Program{"rust_kinds", 15}, Program{"rust_kinds-stripped", 15}),
                          test_name);
 
 TEST(WaitKindOf, TheMainThreadIsTheReadOfOurPipe) {

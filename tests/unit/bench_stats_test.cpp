@@ -67,6 +67,31 @@ TEST(BenchStats, RatiosArePaired) {
   EXPECT_EQ(ratios({2, 9}, {4, 3}), (std::vector<double>{0.5, 3}));
 }
 
+// U = 25, its mean 12.5 and deviation 4.787: z = 2.507 with the correction for continuity.
+TEST(BenchStats, RanksOfValuesThatAllLieAbove) {
+  EXPECT_NEAR(chance_of_ranks({6, 7, 8, 9, 10}, {1, 2, 3, 4, 5}), 0.00609, 0.00001);
+  EXPECT_GT(chance_of_ranks({1, 2, 3, 4, 5}, {6, 7, 8, 9, 10}), 0.99);
+}
+
+TEST(BenchStats, RanksOfEqualValuesSayNothing) {
+  EXPECT_DOUBLE_EQ(chance_of_ranks({3, 3, 3}, {3, 3}), 1);
+  EXPECT_GT(chance_of_ranks({1, 2, 2, 3}, {1, 2, 2, 3}), 0.5);
+}
+
+// The claim of the chance: from one distribution, one in twenty is below 0.05. A shift shows.
+TEST(BenchStats, TheChanceIsAsOftenSmallAsItSays) {
+  int small = 0, small_of_shifted = 0;
+  constexpr int kTrials = 400;
+  for (uint64_t trial = 0; trial < kTrials; ++trial) {
+    const std::vector<double> some = skewed(20, 10, 2 * trial + 1);
+    small += chance_of_ranks(some, skewed(20, 10, 2 * trial + 2)) < 0.05;
+    small_of_shifted += chance_of_ranks(some, skewed(20, 4, 2 * trial + 2)) < 0.05;
+  }
+  EXPECT_GE(small, kTrials * 2 / 100);
+  EXPECT_LE(small, kTrials * 8 / 100);
+  EXPECT_GE(small_of_shifted, kTrials * 95 / 100);
+}
+
 TEST(BenchStats, AnIntervalAroundTheBoundIsUndecided) {
   EXPECT_EQ(judge_at_most({0.99, 1.005}, 1.01), Verdict::met);
   EXPECT_EQ(judge_at_most({0.99, 1.02}, 1.01), Verdict::undecided);

@@ -116,7 +116,7 @@ TEST(FutexShapes, AFutexOfTheProgramsOwnIsNotThatOfWhatCalledIt) {
 }
 
 TEST(FutexShapes, AConditionThatTakesItsMutexBackWithoutNamesIsAMutex) {
-  const std::vector<std::string_view> functions{"pthread_cond_wait", "f"};
+  const std::vector<StackFunction> functions{{"pthread_cond_wait"}, {"f"}};
   const auto shape = [&](FutexOperation operation, uint64_t value) {
     return shape_of({.operation = operation, .address = kAddress, .value = value}, functions);
   };
@@ -132,6 +132,36 @@ TEST(FutexShapes, TheLockOfMallocIsNotThatOfTheFileItIsCalledFor) {
             FutexShape::libc_lock);
   EXPECT_EQ(shape({"__lll_lock_wait_private", "__lll_lock_wait_private", "flockfile", "f"}),
             FutexShape::stdio_lock);
+}
+
+// As Rust 1.63 and 1.95 have them, with and without what debug information says of inlined functions.
+TEST(FutexShapes, OfRustAreToldByAllOfStdThatStandsOnIt) {
+  constexpr const char* kPark = "std::sys_common::thread_parker::futex::Parker::park";
+  constexpr const char* kCondvar = "std::sys::unix::locks::futex::Condvar::wait";
+  EXPECT_EQ(shape({"syscall", kPark, "std::thread::park", "f"}), FutexShape::rust_park);
+  EXPECT_EQ(shape({"syscall", "std::sys::unix::futex::futex_wait", "std::thread::park_timeout", "f"}),
+            FutexShape::rust_park);
+  EXPECT_EQ(shape({"syscall", kPark, "std::sync::once::Once::call_inner", "f"}), FutexShape::rust_once);
+  EXPECT_EQ(shape({"syscall", "std::sys::sync::once::futex::Once::call", "f"}), FutexShape::rust_once);
+  EXPECT_EQ(shape({"syscall", kCondvar, "std::sync::barrier::Barrier::wait", "f"}), FutexShape::rust_barrier);
+  EXPECT_EQ(shape({"syscall", "<std::sync::barrier::Barrier>::wait", "f"}), FutexShape::rust_barrier);
+  EXPECT_EQ(shape({"syscall", kPark, "std::sync::mpsc::blocking::WaitToken::wait", "f"}),
+            FutexShape::rust_channel);
+  EXPECT_EQ(shape({"syscall", "_ZN3std6thread4park17h0123456789abcdefE",
+                   "_ZN3std4sync4mpmc7context7Context10wait_until17h0123456789abcdefE"}),
+            FutexShape::rust_channel);
+}
+
+TEST(FutexShapes, OfRustIgnoreWhoCallsTheCodeThatWaits) {
+  constexpr const char* kCondvar = "std::sys::unix::locks::futex::Condvar::wait";
+  EXPECT_EQ(shape({"syscall", kCondvar, "f", "std::sync::barrier::Barrier::wait"}), FutexShape::rust_condvar);
+  EXPECT_EQ(shape({"syscall", "std::thread::park", "std::sync::once::Once::call_once::{{closure}}",
+                   "std::sync::once::Once::call_inner"}),
+            FutexShape::rust_park);
+  EXPECT_EQ(
+      shape({"syscall", "my_own_lock", "std::sys_common::backtrace::__rust_begin_short_backtrace::<Mutex>",
+             "std::thread::Builder::spawn_unchecked_"}),
+      FutexShape::unknown);
 }
 
 TEST(FutexShapes, AProgramsOwnFutexIsUnknown) {

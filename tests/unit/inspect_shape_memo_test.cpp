@@ -10,9 +10,10 @@ namespace {
 
 // A wait three functions deep: at 0x1000, called by 0x2000, called by 0x3000.
 struct Seen {
-  std::vector<CodePlace> places{{.pc = 0x1000, .module = 1, .offset = 0, .export_name = {}, .lines = {}},
-                                {.pc = 0x2000, .module = 1, .offset = 0, .export_name = {}, .lines = {}},
-                                {.pc = 0x3000, .module = 2, .offset = 0, .export_name = {}, .lines = {}}};
+  std::vector<CodePlace> places{
+      {.pc = 0x1000, .module = 1, .offset = 0, .export_name = {}, .reached_from = {}, .lines = {}},
+      {.pc = 0x2000, .module = 1, .offset = 0, .export_name = {}, .reached_from = {}, .lines = {}},
+      {.pc = 0x3000, .module = 2, .offset = 0, .export_name = {}, .reached_from = {}, .lines = {}}};
   Stack stack;
   FutexEvidence evidence{.shape = FutexShape::condvar, .functions = 3};
   Seen() {

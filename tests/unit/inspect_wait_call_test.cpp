@@ -210,6 +210,13 @@ TEST(WaitCall, TheStateMaySayItAll) {
   EXPECT_EQ(wait_call_of(record(-1, {}, false, 0x2)).kind, WaitKind::page_fault);
   EXPECT_EQ(wait_call_of(record(-1, {}, false, 0x1)).kind, WaitKind::page_fault);
   EXPECT_EQ(wait_call_of(record(-1, {}, false, 0x2001)).kind, WaitKind::frozen) << "do_freezer_trap";
+  loiter_thread waiter = record(SYS_futex, {0x7000, FUTEX_WAIT_PRIVATE, 2}, false, 0x2001);
+  EXPECT_EQ(wait_call_of(waiter).kind, WaitKind::futex);
+  waiter.marks |= LOITER_MARK_FREEZING;
+  EXPECT_EQ(wait_call_of(waiter).kind, WaitKind::frozen);
+  EXPECT_FALSE(wait_call_of(waiter).futex) << "of no matter until it is thawed";
+  waiter.state = 0x2;
+  EXPECT_EQ(wait_call_of(waiter).kind, WaitKind::futex) << "it has not got there";
   loiter_thread blind = record(SYS_read, {0});
   blind.marks = 0;
   EXPECT_EQ(wait_call_of(blind).kind, WaitKind::other);
@@ -294,6 +301,23 @@ TEST(KernelStack, ALockOfTheKernelIsNamedByWhoWantsIt) {
   EXPECT_EQ(detail, "a reader-writer lock of the kernel, in do_unlinkat");
 }
 
+TEST(KernelStack, AFrozenFileSystemIsNoLockOfTheKernel) {
+  const loiter_thread writer = record(SYS_write, {3}, false, 0x2);
+  const auto [call, detail] =
+      refine(writer, {"percpu_rwsem_wait+0x15f/0x1d0", "vfs_write+0x3f0/0x450", "ksys_write+0x66/0xe0"});
+  EXPECT_EQ(call.kind, WaitKind::disk);
+  EXPECT_EQ(call.fd, 3);
+  EXPECT_EQ(detail, "a frozen file system, in vfs_write");
+  const Refined fault =
+      refine(record(-1, {}, false, 0x2), {"percpu_rwsem_wait+0x1/0x2", "__percpu_down_read+0x1/0x2",
+                                          "ext4_page_mkwrite+0x1/0x2", "handle_mm_fault+0x1/0x2"});
+  EXPECT_EQ(fault.call.kind, WaitKind::page_fault);
+  EXPECT_EQ(fault.detail, "a frozen file system, in ext4_page_mkwrite");
+  const Refined others = refine(writer, {"percpu_rwsem_wait+0x1/0x2", "ext4_writepages+0x1/0x2"});
+  EXPECT_EQ(others.call.kind, WaitKind::lock);
+  EXPECT_EQ(others.detail, "a reader-writer lock of the kernel, in ext4_writepages");
+}
+
 TEST(KernelStack, WhatHoldsForTheThreadAsAWhole) {
   EXPECT_EQ(refine(record(SYS_read, {3}), {"do_freezer_trap+0x1/0x2", "get_signal+0x1/0x2"}).call.kind,
             WaitKind::frozen);
@@ -302,6 +326,11 @@ TEST(KernelStack, WhatHoldsForTheThreadAsAWhole) {
           .call.kind,
       WaitKind::frozen)
       << "inlined, as on Linux 6.18";
+  const WaitCall frozen = refine(record(SYS_futex, {0x7000, FUTEX_WAIT_PRIVATE, 2}),
+                                 {"do_freezer_trap+0x1/0x2", "get_signal+0x1/0x2"})
+                              .call;
+  EXPECT_EQ(frozen.kind, WaitKind::frozen);
+  EXPECT_FALSE(frozen.futex) << "of no matter until it is thawed";
   EXPECT_EQ(refine(record(SYS_read, {}, false, 0x2), {"do_exit+0x1/0x2", "get_signal+0x38e/0x840"}).call.kind,
             WaitKind::read);
   EXPECT_EQ(refine(record(435, {1}, false, 0x102), {"wait_for_vfork_done+0x1/0x2"}).call.kind,

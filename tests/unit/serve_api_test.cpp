@@ -117,7 +117,7 @@ TEST_F(ApiTest, StacksOfAThread) {
   }
   inspection->threads[1].stack = 0;
   inspection->stacks.places.push_back(
-      {0x10, 5, 0x8, "", {{"in\xff()", "a.c", 3, true}, {"f", "a.c", 9, false}}});
+      {0x10, 5, 0x8, "", {}, {{"in\xff()", "a.c", 3, true}, {"f", "a.c", 9, false}}});
   inspection->stacks.stacks.push_back({{0}, Cut::none, 0, 0, {}});
   inspection->modules[5] = "/bin/x";
   inspection->threads[1].wait.emplace().kind = WaitKind::lock;

@@ -205,7 +205,7 @@ static void mutex_owner_ended(const char* name) {
 // that is what is copied.
 static pthread_mutex_t inherited = PTHREAD_MUTEX_INITIALIZER;
 
-static void child_waits_for_inherited(int told) {
+NOINLINE static void child_waits_for_inherited(int told) {
   (void)told;
   wait_in_mutex_lock(&inherited);
 }
@@ -235,7 +235,7 @@ static void mutex_inherited(const char* name) {
 
 static pthread_mutex_t* between;
 
-static void child_waits_for_parent(int told) {
+NOINLINE static void child_waits_for_parent(int told) {
   (void)told;
   wait_in_mutex_lock(between);
 }
