@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "daemon/base/clock.h"
@@ -22,7 +23,10 @@ namespace loiter {
 namespace {
 
 constexpr time_t kSendPatienceSeconds = 5;
-constexpr uint64_t kCancelLookMs = 100;
+constexpr uint64_t kLookMs = 100;  // how often a wait looks whether it is over
+
+// A machine so busy that a child waits for a CPU longer than this is none to look into processes on.
+constexpr uint64_t kMostStarvedNs = 30'000'000'000;
 
 // What goes first: the length of what follows. A descriptor rides with it.
 using Length = uint64_t;
@@ -52,6 +56,29 @@ bool send_all(int socket, const std::byte* data, size_t size, int fd) {
     size -= static_cast<size_t>(sent);
   }
   return true;
+}
+
+// What the scheduler tells of a process of one thread: /proc/PID/stat and schedstat
+// (Documentation/scheduler/sched-stats.rst). All 0 where this kernel does not tell.
+struct CpuUse {
+  bool runnable = false;
+  unsigned long long ran_ns = 0;
+  unsigned long long waited_ns = 0;  // for a CPU, up to when it last got one
+};
+
+CpuUse cpu_use(pid_t pid) {
+  CpuUse use;
+  char text[512] = "";
+  const std::string directory = "/proc/" + std::to_string(pid);
+  Fd stat(open((directory + "/stat").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!stat || read(stat.get(), text, sizeof(text) - 1) <= 0) return use;
+  const char* behind_name = std::strrchr(text, ')');
+  use.runnable = behind_name && std::strncmp(behind_name, ") R", 3) == 0;
+  Fd schedstat(open((directory + "/schedstat").c_str(), O_RDONLY | O_CLOEXEC));
+  std::memset(text, 0, sizeof(text));
+  if (schedstat && read(schedstat.get(), text, sizeof(text) - 1) > 0)
+    std::sscanf(text, "%llu %llu", &use.ran_ns, &use.waited_ns);
+  return use;
 }
 
 // Some bytes, and a descriptor where one came and `fd` wants it. Flags as recvmsg's. <= 0 as recvmsg.
@@ -100,6 +127,37 @@ ssize_t receive_some(int socket, std::byte* to, size_t size, Fd* fd) {
 
 }  // namespace
 
+// How long a child is waited for. Not counted is the time in which it is given no CPU: it is then no more
+// hung than everybody else.
+class HelperProcess::Patience {
+ public:
+  Patience(pid_t pid, uint64_t length_ns)
+      : pid_(pid), length_ns_(length_ns), looked_ns_(monotonic_now_ns()), before_(cpu_use(pid)) {}
+
+  // To be asked each kLookMs or so.
+  bool is_over() {
+    const uint64_t now = monotonic_now_ns();
+    if (now - looked_ns_ < kLookMs * 1'000'000) return spent_ns_ >= length_ns_;
+    const CpuUse use = cpu_use(pid_);
+    uint64_t starved = use.waited_ns - before_.waited_ns;
+    if (use.runnable && use.ran_ns == before_.ran_ns) starved = now - looked_ns_;
+    starved = std::min({starved, now - looked_ns_, kMostStarvedNs - starved_ns_});
+    starved_ns_ += starved;
+    spent_ns_ += now - looked_ns_ - starved;
+    looked_ns_ = now;
+    before_ = use;
+    return spent_ns_ >= length_ns_;
+  }
+
+ private:
+  pid_t pid_;
+  uint64_t length_ns_;
+  uint64_t looked_ns_;
+  CpuUse before_;
+  uint64_t spent_ns_ = 0;
+  uint64_t starved_ns_ = 0;
+};
+
 // PR_SET_PDEATHSIG fires when the *thread* that forked ends: so a helper's owner is a thread that lives as
 // long as it does.
 Result<HelperProcess> HelperProcess::start(const std::string& role, int memory_fd,
@@ -131,9 +189,12 @@ HelperProcess::~HelperProcess() {
   if (pid_ < 0) return;
   kill(pid_, SIGKILL);
   // One that hangs in the kernel (a dead NFS server) goes when the kernel lets it: not waited for.
-  constexpr int kPatienceMs = 200;
+  constexpr uint64_t kPatienceNs = 200'000'000;
+  Patience patience(pid_, kPatienceNs);
   pollfd state{pidfd_.get(), POLLIN, 0};
-  if (!pidfd_ || poll(&state, 1, kPatienceMs) == 1)
+  bool ended = !pidfd_;
+  while (!ended && !patience.is_over()) ended = poll(&state, 1, kLookMs) == 1;
+  if (ended)
     waitpid(pid_, nullptr, 0);
   else
     spdlog::warn("helper process {} does not die: it hangs in the kernel", pid_);
@@ -143,13 +204,11 @@ bool HelperProcess::send(const void* data, size_t size, int fd) {
   return helper_send(socket_.get(), data, size, fd);
 }
 
-bool HelperProcess::receive_exactly(std::byte* to, size_t size, uint64_t deadline_mono_ns, Fd* fd) {
+bool HelperProcess::receive_exactly(std::byte* to, size_t size, Patience& patience, Fd* fd) {
   while (size > 0) {
-    uint64_t now = monotonic_now_ns();
-    if (now >= deadline_mono_ns || cancel_) return false;
+    if (cancel_ || patience.is_over()) return false;
     pollfd state{socket_.get(), POLLIN, 0};
-    uint64_t left_ms = (deadline_mono_ns - now) / 1'000'000 + 1;
-    int ready = poll(&state, 1, static_cast<int>(std::min(left_ms, kCancelLookMs)));
+    int ready = poll(&state, 1, kLookMs);
     if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
     if (ready < 0) return false;
     ssize_t got = receive_some(socket_.get(), to, size, fd);
@@ -161,14 +220,13 @@ bool HelperProcess::receive_exactly(std::byte* to, size_t size, uint64_t deadlin
   return true;
 }
 
-bool HelperProcess::receive(std::vector<std::byte>& message, size_t max_size, uint64_t deadline_mono_ns,
-                            Fd* fd) {
+bool HelperProcess::receive(std::vector<std::byte>& message, size_t max_size, uint64_t patience_ns, Fd* fd) {
+  Patience patience(pid_, patience_ns);
   Length length = 0;
-  if (!receive_exactly(reinterpret_cast<std::byte*>(&length), sizeof(length), deadline_mono_ns, fd))
-    return false;
+  if (!receive_exactly(reinterpret_cast<std::byte*>(&length), sizeof(length), patience, fd)) return false;
   if (length > max_size) return false;
   message.resize(length);
-  return receive_exactly(message.data(), length, deadline_mono_ns, nullptr);
+  return receive_exactly(message.data(), length, patience, nullptr);
 }
 
 bool helper_send(int socket, const void* data, size_t size, int fd) {

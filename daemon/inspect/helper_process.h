@@ -38,13 +38,14 @@ class HelperProcess {
   // One message with up to one descriptor. False: the child is gone.
   bool send(const void* data, size_t size, int fd = -1);
 
-  // The next message whole, before `deadline_mono_ns`. False: gone, too late, longer than `max_size`, or
-  // `cancel` became true meanwhile.
-  bool receive(std::vector<std::byte>& message, size_t max_size, uint64_t deadline_mono_ns, Fd* fd = nullptr);
+  // The next message whole, within `patience_ns`; that the child waits for a CPU does not count, up to a
+  // bound. False: gone, too late, longer than `max_size`, or `cancel` became true meanwhile.
+  bool receive(std::vector<std::byte>& message, size_t max_size, uint64_t patience_ns, Fd* fd = nullptr);
 
  private:
   HelperProcess(pid_t pid, Fd pidfd, Fd socket, const std::atomic<bool>& cancel);
-  bool receive_exactly(std::byte* to, size_t size, uint64_t deadline_mono_ns, Fd* fd);
+  class Patience;
+  bool receive_exactly(std::byte* to, size_t size, Patience& patience, Fd* fd);
 
   pid_t pid_ = -1;
   Fd pidfd_;

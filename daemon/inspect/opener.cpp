@@ -11,7 +11,6 @@
 #include <cstring>
 #include <utility>
 
-#include "daemon/base/clock.h"
 #include "daemon/inspect/opener_wire.h"
 
 namespace loiter {
@@ -72,8 +71,7 @@ Result<std::vector<std::byte>> Opener::call(const std::vector<std::byte>& reques
     child_.emplace(std::move(*started));
   }
   std::vector<std::byte> reply;
-  if (!child_->send(request.data(), request.size()) ||
-      !child_->receive(reply, kMaxReply, monotonic_now_ns() + kPatienceNs, fd) ||
+  if (!child_->send(request.data(), request.size()) || !child_->receive(reply, kMaxReply, kPatienceNs, fd) ||
       reply.size() < sizeof(OpenerReply)) {
     child_.reset();
     if (cancel_) return Error{Error::Kind::unavailable, "the daemon ends"};

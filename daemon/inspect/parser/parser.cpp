@@ -2,8 +2,6 @@
 
 #include <spdlog/spdlog.h>
 
-#include "daemon/base/clock.h"
-
 namespace loiter {
 namespace {
 
@@ -20,8 +18,7 @@ Result<std::string> Parser::call(const std::vector<std::byte>& request, int fd) 
     child_.emplace(std::move(*started));
   }
   std::vector<std::byte> reply;
-  if (child_->send(request.data(), request.size(), fd) &&
-      child_->receive(reply, kMaxReply, monotonic_now_ns() + kPatienceNs))
+  if (child_->send(request.data(), request.size(), fd) && child_->receive(reply, kMaxReply, kPatienceNs))
     return std::string(reinterpret_cast<const char*>(reply.data()), reply.size());
   child_.reset();
   if (cancel_) return Error{Error::Kind::unavailable, "the daemon ends"};
