@@ -42,7 +42,9 @@ void read_pieces(pid_t pid, std::byte* memory, std::vector<MemoryPiece>& pieces,
       const MemoryPiece& piece = pieces[first + i];
       bool fits = piece.place <= SharedMemory::kSize && piece.size <= SharedMemory::kSize - piece.place;
       local[i] = {memory + (fits ? piece.place : 0), fits ? piece.size : 0};
-      remote[i] = {reinterpret_cast<void*>(piece.address), fits ? piece.size : 0};
+      void* there =
+          reinterpret_cast<void*>(piece.address);  // NOLINT(performance-no-int-to-ptr): the target's
+      remote[i] = {there, fits ? piece.size : 0};
     }
     ssize_t got = process_vm_readv(pid, local.data(), count, remote.data(), count, 0);
     if (got < 0 && errno != EFAULT) {

@@ -27,7 +27,9 @@ constexpr uint8_t kRbx = 3, kRbp = 6, kRsp = 7, kRip = 16;
 class Code {
  public:
   Code(std::initializer_list<int> bytes)
-      : reader_(kX86_64), flow_(kX86_64, reader_, [this](uint64_t address) { return from(address); }) {
+      : reader_(kX86_64),
+        flow_(
+            kX86_64, reader_, [this](uint64_t address) { return from(address); }, 1'000'000) {
     for (const int byte : bytes) bytes_.push_back(static_cast<std::byte>(byte));
   }
 

@@ -1,5 +1,6 @@
 #include "daemon/inspect/parser/code_flow.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace loiter {
@@ -14,6 +15,10 @@ constexpr unsigned kDeepest = 4;          // calls into one another, likewise
 constexpr size_t kMostKnownFunctions = 100'000;
 
 }  // namespace
+
+void CodeFlow::begin() {
+  exhausted_at_ = std::min(instructions_ + kMostInstructions, most_);
+}
 
 std::optional<Instruction> CodeFlow::read(uint64_t address) {
   if (is_exhausted()) return std::nullopt;
@@ -114,17 +119,17 @@ class CodeFlow::Walk {
 };
 
 CodeFlow::Result CodeFlow::to_return(uint64_t start, uint64_t known) {
-  exhausted_at_ = instructions_ + kMostInstructions;
+  begin();
   return Walk(*this, std::nullopt).run(start, FrameState(known));
 }
 
 CodeFlow::Result CodeFlow::to_place(uint64_t start, uint64_t goal) {
-  exhausted_at_ = instructions_ + kMostInstructions;
+  begin();
   return Walk(*this, goal).run(start, FrameState(~uint64_t{0}));
 }
 
 bool CodeFlow::may_return(uint64_t function) {
-  exhausted_at_ = instructions_ + kMostInstructions;
+  begin();
   return may_return(function, 0);
 }
 

@@ -24,8 +24,9 @@ class CodeFlow {
   // The code from an address on, or nothing.
   using Code = std::function<std::span<const std::byte>(uint64_t address)>;
 
-  CodeFlow(const Architecture& architecture, InstructionReader& reader, Code code)
-      : architecture_(architecture), reader_(reader), code_(std::move(code)) {}
+  // `most`: instructions that it looks at, in all walks together.
+  CodeFlow(const Architecture& architecture, InstructionReader& reader, Code code, uint64_t most)
+      : architecture_(architecture), reader_(reader), code_(std::move(code)), most_(most) {}
 
   // What is known where a walk comes to its goal.
   struct Result {
@@ -49,11 +50,13 @@ class CodeFlow {
   bool may_return(uint64_t function, unsigned depth);
   bool finds_return(uint64_t function, unsigned depth);
   std::optional<Instruction> read(uint64_t address);
+  void begin();
   bool is_exhausted() const { return instructions_ >= exhausted_at_; }
 
   const Architecture& architecture_;
   InstructionReader& reader_;
   Code code_;
+  uint64_t most_;
   uint64_t instructions_ = 0;
   uint64_t exhausted_at_ = 0;
   struct Known {

@@ -106,8 +106,9 @@ const UnwindRule& CodeImage::code_rule_at(uint64_t address, bool interrupted) {
   std::unique_ptr<CodeRules>& rules = made().code_rules;
   const HeapCount count(memory_bytes_);
   if (!rules)
-    rules = std::make_unique<CodeRules>(*files_.module, architecture_, reader_,
-                                        [this](uint64_t at) { return functions().start_of(at); });
+    rules = std::make_unique<CodeRules>(
+        *files_.module, architecture_, reader_, [this](uint64_t at) { return functions().start_of(at); },
+        options_.code_work);
   return rules->find(address, interrupted);
 }
 

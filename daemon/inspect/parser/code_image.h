@@ -34,6 +34,7 @@ class CodeImage {
   struct Options {
     std::string fd_prefix;
     FunctionTable::Limits functions;
+    uint64_t code_work = 0;  // of CodeRules
   };
   // What is at an address.
   struct Names {

@@ -17,7 +17,8 @@ namespace loiter {
 // Addresses within a range; a bit for each.
 class AddressSet {
  public:
-  AddressSet(uint64_t start, uint64_t size) : start_(start), bits_(size) {}
+  // `filled`: all of them are in it.
+  AddressSet(uint64_t start, uint64_t size, bool filled = false) : start_(start), bits_(size, filled) {}
   void add(uint64_t address) {
     if (address - start_ < bits_.size()) bits_[address - start_] = true;
   }

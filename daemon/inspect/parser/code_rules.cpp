@@ -14,8 +14,8 @@ using Flow = Instruction::Flow;
 using Kind = RegisterRule::Kind;
 using ValueKind = FrameValue::Kind;
 
-constexpr uint64_t kMostInstructions = 10'000'000;  // of one file, until what was made of it is dropped
-constexpr uint64_t kLongestFunction = 16'384;       // bytes; musl's longest has 11,000
+constexpr uint64_t kScannedBytes = 16;         // that take as long as an instruction
+constexpr uint64_t kLongestFunction = 16'384;  // bytes; musl's longest has 11,000
 constexpr uint64_t kLongestEntry = 64;
 constexpr size_t kMostBeginnings = 64;
 constexpr uint64_t kLongestCall = 8;
@@ -112,12 +112,14 @@ std::optional<UnwindRule> rule_from_beginning(const Architecture& architecture, 
 }
 
 CodeRules::CodeRules(const ElfFile& file, const Architecture& architecture, InstructionReader& reader,
-                     BeginningOf beginning_of)
+                     BeginningOf beginning_of, uint64_t most_work)
     : file_(file),
       architecture_(architecture),
       reader_(reader),
       beginning_of_(std::move(beginning_of)),
-      flow_(architecture, reader, [&file](uint64_t address) { return file.code_at(address); }) {}
+      flow_(
+          architecture, reader, [&file](uint64_t address) { return file.code_at(address); }, most_work),
+      most_work_(most_work) {}
 
 const UnwindRule& CodeRules::find(uint64_t address, bool interrupted) {
   auto& rules = rules_[interrupted];
@@ -127,7 +129,8 @@ const UnwindRule& CodeRules::find(uint64_t address, bool interrupted) {
 }
 
 UnwindRule CodeRules::make(uint64_t address, bool interrupted) {
-  if (flow_.instructions() > kMostInstructions || !architecture_.call_pushes) return no_rules();
+  const uint64_t work = flow_.instructions() + scanned_bytes_ / kScannedBytes;
+  if (work >= most_work_ || !architecture_.call_pushes) return no_rules();
   if (auto rule = signal_return_rule(architecture_, file_.code_at(address))) return *rule;
   if (!interrupted && is_entry_of_program(address)) return outermost(architecture_);
   if (interrupted || comes_back(address)) {
@@ -176,11 +179,13 @@ bool CodeRules::comes_back(uint64_t address) {
 // function.
 std::vector<uint64_t> CodeRules::beginnings_before(uint64_t address) {
   const uint64_t first = address > kLongestFunction ? address - kLongestFunction : 0;
-  AddressSet wanted(first, address - first + 1);
-  for (uint64_t at = first; at <= address; ++at) wanted.add(at);
+  const AddressSet wanted(first, address - first + 1, true);
   std::vector<CodeReference> found;
-  for (const ElfFile::Loaded& segment : file_.loaded())
-    if (segment.code) find_references(architecture_, segment.bytes, segment.address, wanted, found);
+  for (const ElfFile::Loaded& segment : file_.loaded()) {
+    if (!segment.code) continue;
+    find_references(architecture_, segment.bytes, segment.address, wanted, found);
+    scanned_bytes_ += segment.bytes.size();
+  }
   std::sort(found.begin(), found.end(),
             [](const CodeReference& a, const CodeReference& b) { return a.target > b.target; });
   std::vector<uint64_t> beginnings;

@@ -24,9 +24,10 @@ class CodeRules {
   // Where the function begins that has a name and covers an address.
   using BeginningOf = std::function<std::optional<uint64_t>(uint64_t address)>;
 
-  // `file` and `reader` must outlive it.
+  // `file` and `reader` must outlive it. `most_work`: instructions that it looks at; a search for beginnings
+  // counts for one with each kScannedBytes.
   CodeRules(const ElfFile& file, const Architecture& architecture, InstructionReader& reader,
-            BeginningOf beginning_of);
+            BeginningOf beginning_of, uint64_t most_work);
 
   // `address`: where the frame goes on. `interrupted`: at an instruction that did not call.
   const UnwindRule& find(uint64_t address, bool interrupted);
@@ -43,6 +44,8 @@ class CodeRules {
   InstructionReader& reader_;
   BeginningOf beginning_of_;
   CodeFlow flow_;
+  uint64_t most_work_;
+  uint64_t scanned_bytes_ = 0;
   std::unordered_map<uint64_t, UnwindRule> rules_[2];
 };
 

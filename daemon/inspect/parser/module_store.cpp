@@ -11,7 +11,8 @@ constexpr size_t kPerfMapShare = 4;
 
 CodeImage::Options image_options(const StackParser::Limits& limits) {
   return {.fd_prefix = limits.fd_prefix,
-          .functions = {.functions = limits.symbols, .name_bytes = limits.name_bytes}};
+          .functions = {.functions = limits.symbols, .name_bytes = limits.name_bytes},
+          .code_work = limits.code_work};
 }
 
 PerfMap::Limits perf_map_limits(const StackParser::Limits& limits) {

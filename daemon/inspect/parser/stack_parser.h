@@ -25,6 +25,9 @@ class StackParser {
     size_t memory_bytes = 192 << 20;  // of what is kept; the least recently used goes first
     size_t name_bytes = 4096;    // a symbol or a file name longer than this is cut, with "..." at its end
     size_t symbols = 4'000'000;  // a module
+    // Instructions of a module without unwinding rules that are looked at for want of them; 0.4 us each.
+    // Until what was made of it is dropped.
+    uint64_t code_work = 10'000'000;
     // Where a file that was handed over can be opened again, by its number: BCC's reader of symbols insists
     // on a path. "/" in a child whose root is its own /proc/self/fd.
     std::string fd_prefix = "/proc/self/fd/";
