@@ -26,6 +26,11 @@ static __always_inline __u64 arch_tls_base(const struct task_struct* task) {
   return task->thread.uw.tp_value;
 }
 
+/* The same, of a task that the program may not follow pointers into. */
+static __always_inline __u64 arch_read_tls_base(const struct task_struct* task) {
+  return BPF_CORE_READ(task, thread.uw.tp_value);
+}
+
 /* syscallno is -1 (NO_SYSCALL) outside of one; x0 is overwritten by the result, orig_x0 is not. */
 static __always_inline void arch_copy_regs(struct loiter_regs* to, const struct pt_regs* from, bool compat) {
   to->ip = from->pc;

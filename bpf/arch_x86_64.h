@@ -21,6 +21,11 @@ static __always_inline __u64 arch_tls_base(const struct task_struct* task) {
   return task->thread.fsbase;
 }
 
+/* The same, of a task that the program may not follow pointers into. */
+static __always_inline __u64 arch_read_tls_base(const struct task_struct* task) {
+  return BPF_CORE_READ(task, thread.fsbase);
+}
+
 /* orig_ax is the number of a syscall; exceptions and interrupts leave -1 there (entry_64.S). */
 static __always_inline void arch_copy_regs(struct loiter_regs* to, const struct pt_regs* from, bool compat) {
   to->ip = from->ip;

@@ -8,6 +8,7 @@
  * tp_btf may follow the pointers it is given, a raw tracepoint has to call bpf_probe_read_kernel, which costs
  * 10-20 ns a field where a thread's birth and end have 25: hence READ.
  */
+#include "arch.h"
 #include "loss.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -63,6 +64,7 @@ static __always_inline int on_birth(struct task_struct* task, __u64 clone_flags,
   record->clone_flags = clone_flags;
   record->parent_tgid = trusted ? task->real_parent->tgid : BPF_CORE_READ(task, real_parent, tgid);
   record->task_flags = READ(task, flags);
+  record->tls_base = trusted ? arch_tls_base(task) : arch_read_tls_base(task);
   if (trusted)
     copy_comm(record->comm, task);
   else

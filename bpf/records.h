@@ -61,9 +61,10 @@ struct loiter_birth {
   __u64 clone_flags;
   __u32 parent_tgid; /* the process it is a child of: not the creator's with CLONE_PARENT */
   __u32 task_flags;  /* PF_* */
+  __u64 tls_base;    /* fs base, tpidr_el0: what libraries of threads know this one by */
   char comm[LOITER_COMM_LEN];
 };
-LOITER_STATIC_ASSERT(sizeof(struct loiter_birth) == 96, "contract");
+LOITER_STATIC_ASSERT(sizeof(struct loiter_birth) == 104, "contract");
 
 /*
  * A program was executed. `event.task` is what the thread is now: it has the tgid as its tid and the

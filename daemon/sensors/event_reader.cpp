@@ -30,6 +30,7 @@ bool decode_birth(const void* data, size_t size, Event& event) {
   event.clone_flags = record.clone_flags;
   event.parent_tgid = record.parent_tgid;
   event.task_flags = record.task_flags;
+  event.tls_base = record.tls_base;
   event.name = name_of(record.comm);
   return true;
 }

@@ -30,6 +30,7 @@ struct Event {
   uint64_t clone_flags = 0;  // birth
   uint32_t parent_tgid = 0;  // birth
   uint32_t task_flags = 0;   // birth: PF_*
+  uint64_t tls_base = 0;     // birth
 
   uint32_t old_tid = 0;  // exec
   std::string filename;  // exec

@@ -40,6 +40,7 @@ TEST(DecodeEvent, ABirth) {
                       .clone_flags = 0x10900,
                       .parent_tgid = 1,
                       .task_flags = 0x40,
+                      .tls_base = 0x7f0000001000,
                       .comm = "parent"};
   Event event;
   ASSERT_TRUE(decode(&record, sizeof(record), event));
@@ -48,6 +49,7 @@ TEST(DecodeEvent, ABirth) {
   EXPECT_EQ(event.clone_flags, 0x10900u);
   EXPECT_EQ(event.parent_tgid, 1u);
   EXPECT_EQ(event.task_flags, 0x40u);
+  EXPECT_EQ(event.tls_base, 0x7f0000001000u);
   EXPECT_EQ(event.name, "parent");
 }
 
