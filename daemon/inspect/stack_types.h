@@ -94,6 +94,18 @@ struct UnwindReply {
   std::vector<Stack> stacks;      // one a job, in their order
 };
 
+// What the symbol tables of a module know of a name: of .dynsym, .symtab and the .symtab of its debug file,
+// the first that has it; the default one of several versions.
+struct FoundSymbol {
+  bool found = false;
+  bool is_code = false;     // its address lies in code
+  bool is_ifunc = false;    // it only chooses the function that is meant
+  uint64_t address = 0;     // as the file's own tables count it
+  uint64_t size = 0;        // 0: not known
+  bool has_offset = false;  // false: it is in no file, as what is zero at the start
+  uint64_t file_offset = 0;
+};
+
 // What the parser tells of a module when it gets it, so that the asker can look for more.
 struct ModuleFacts {
   bool valid = false;      // an ELF file of this machine, or a perf map

@@ -16,5 +16,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
   }
   loiter::decode_facts(message);
+  if (auto symbols = loiter::decode_symbols(message, jobs)) FUZZ_CHECK(symbols->size() == jobs);
   return 0;
 }

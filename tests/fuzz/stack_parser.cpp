@@ -51,6 +51,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   parser.add_module(1, file_of(data, size));
   parser.add_debug_file(1, file_of(data, size));
   parser.add_supplement(1, file_of(data, size));
+  const std::string names[] = {"main", "", "pthread_create"};
+  for (const FoundSymbol& symbol : parser.find_symbols(1, names)) {
+    FUZZ_CHECK(symbol.found || symbol.address == 0);
+    FUZZ_CHECK(!symbol.has_offset || symbol.file_offset < size);
+  }
   const uint64_t pages = (size + 4095) & ~uint64_t{4095};
   uint64_t words[kWords];
   for (size_t i = 0; i < kWords; ++i)

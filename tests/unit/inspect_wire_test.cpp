@@ -88,6 +88,31 @@ TEST(Wire, FactsComeBack) {
   EXPECT_FALSE(decode_facts("\xff\xff\xff"));
 }
 
+TEST(Wire, SymbolsAndTheirNamesComeBack) {
+  const std::vector<std::string> names{"pthread_create", "", std::string(5000, 'x')};
+  std::vector<std::string> decoded;
+  const auto message = encode_symbols_request(7, names);
+  ASSERT_TRUE(decode_symbols_request(message, decoded));
+  EXPECT_EQ(decoded, (std::vector<std::string>{names[0], "", std::string(kLongestName, 'x')}));
+  auto cut = message;
+  cut.pop_back();
+  EXPECT_FALSE(decode_symbols_request(cut, decoded));
+  EXPECT_FALSE(decode_symbols_request({}, decoded));
+
+  const std::vector<FoundSymbol> symbols{{true, true, false, 0x1234, 9, true, 0x234}, {}};
+  const std::string reply = encode_symbols(symbols);
+  auto back = decode_symbols(reply, 2);
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_TRUE((*back)[0].found && (*back)[0].is_code && (*back)[0].has_offset);
+  EXPECT_EQ((*back)[0].address, 0x1234u);
+  EXPECT_EQ((*back)[0].size, 9u);
+  EXPECT_EQ((*back)[0].file_offset, 0x234u);
+  EXPECT_FALSE((*back)[1].found);
+  EXPECT_FALSE(decode_symbols(reply, 1)) << "more than were asked for";
+  EXPECT_FALSE(decode_symbols(reply, 3));
+  EXPECT_FALSE(decode_symbols("\xff\xff\xff", 1));
+}
+
 TEST(Wire, AnUnwindRequestPointsIntoTheSharedMemory) {
   std::vector<SharedJob> jobs(2);
   jobs[0].regs.sp = 0x7000;

@@ -133,6 +133,16 @@ std::optional<uint64_t> ElfFile::address_of(uint64_t file_offset) const {
   return found->address + (file_offset - found->offset);
 }
 
+std::optional<uint64_t> ElfFile::offset_of(uint64_t address) const {
+  for (const Segment& segment : segments_) {
+    if (address < segment.address || address - segment.address >= segment.file_size) continue;
+    const uint64_t within = address - segment.address;
+    if (segment.offset > bytes_.size() || within >= bytes_.size() - segment.offset) continue;
+    return segment.offset + within;
+  }
+  return std::nullopt;
+}
+
 bool ElfFile::is_code(uint64_t address) const {
   return std::any_of(segments_.begin(), segments_.end(), [&](const Segment& segment) {
     return segment.code && address >= segment.address && address - segment.address < segment.memory_size;

@@ -43,6 +43,8 @@ class ElfFile {
 
   // The address, as the file's own tables count them, of what lies there in the file.
   std::optional<uint64_t> address_of(uint64_t file_offset) const;
+  // Where in the file that is what an address names; nothing for what is in no file.
+  std::optional<uint64_t> offset_of(uint64_t address) const;
   bool is_code(uint64_t address) const;
   // What the file holds of its segments.
   struct Loaded {

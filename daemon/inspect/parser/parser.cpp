@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 namespace loiter {
 namespace {
 
@@ -37,6 +39,12 @@ Status Parser::forget(ModuleKey key) {
   auto reply = call(encode_module_request(ParserOp::forget, key), -1);
   if (!reply) return reply.error();
   return ok();
+}
+
+Result<std::vector<FoundSymbol>> Parser::find_symbols(ModuleKey key, std::span<const std::string> names) {
+  auto reply = call(encode_symbols_request(key, names), -1);
+  if (!reply) return reply.error();
+  return decode_symbols(*reply, std::min(names.size(), kMostNames));
 }
 
 Result<UnwindReply> Parser::unwind(const UnwindRequest& request, std::span<const SharedJob> jobs) {

@@ -30,6 +30,8 @@ class Parser {
   // `op`: one of the add_… ones.
   Result<ModuleFacts> add(ParserOp op, ModuleKey key, Fd file);
   Status forget(ModuleKey key);
+  // One answer a name, in their order; at most kMostNames.
+  Result<std::vector<FoundSymbol>> find_symbols(ModuleKey key, std::span<const std::string> names);
   // `request`: without jobs.
   Result<UnwindReply> unwind(const UnwindRequest& request, std::span<const SharedJob> jobs);
 

@@ -48,6 +48,11 @@ std::string serve(StackParser& parser, const std::vector<std::byte>& message, Fd
       if (!decode_unwind_request(message, memory, jobs, request)) return {};
       return encode_reply(parser.unwind(request));
     }
+    case ParserOp::find_symbols: {
+      std::vector<std::string> names;
+      if (!decode_symbols_request(message, names)) return {};
+      return encode_symbols(parser.find_symbols(head.key, names));
+    }
   }
   return {};
 }

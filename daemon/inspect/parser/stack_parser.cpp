@@ -3,6 +3,7 @@
 #include "daemon/inspect/parser/architecture.h"
 #include "daemon/inspect/parser/module_store.h"
 #include "daemon/inspect/parser/stack_walk.h"
+#include "daemon/inspect/parser/symbols.h"
 
 namespace loiter {
 
@@ -34,6 +35,12 @@ ModuleFacts StackParser::add_perf_map(ModuleKey key, Fd file) {
 
 void StackParser::forget(ModuleKey key) {
   impl_->store.forget(key);
+}
+
+std::vector<FoundSymbol> StackParser::find_symbols(ModuleKey key, std::span<const std::string> names) {
+  const CodeImage* image = impl_->store.image(key);
+  if (!image) return std::vector<FoundSymbol>(names.size());
+  return loiter::find_symbols(*image->files().module, image->files().debug.get(), names);
 }
 
 UnwindReply StackParser::unwind(const UnwindRequest& request) {

@@ -10,7 +10,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "daemon/base/fd.h"
 #include "daemon/inspect/stack_types.h"
@@ -51,6 +53,9 @@ class StackParser {
   ModuleFacts add_perf_map(ModuleKey key, Fd file);
 
   void forget(ModuleKey key);
+
+  // What the module's symbol tables know of each of the names; nothing of any where it is not valid.
+  std::vector<FoundSymbol> find_symbols(ModuleKey key, std::span<const std::string> names);
 
   UnwindReply unwind(const UnwindRequest& request);
 

@@ -3,10 +3,12 @@
 // Pure functions over files, one thread at a time.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "daemon/inspect/parser/elf_file.h"
 #include "daemon/inspect/parser/function_table.h"
+#include "daemon/inspect/stack_types.h"
 
 namespace loiter {
 
@@ -18,5 +20,10 @@ bool add_symbols(const ElfFile& file, const ElfFile& image, const std::string& f
 
 // .dynsym alone: what the module offers to others, names that `strip` leaves in.
 void add_exports(const ElfFile& file, FunctionTable& table);
+
+// Looks each of `names` up in the tables of the module and, where there is one, its debug file (or null): one
+// answer a name, in their order. Functions and objects; of equal ones a global before a local.
+std::vector<FoundSymbol> find_symbols(const ElfFile& module, const ElfFile* debug,
+                                      std::span<const std::string> names);
 
 }  // namespace loiter

@@ -1,5 +1,6 @@
 #include "daemon/inspect/parser/wire.h"
 
+#include <algorithm>
 #include <cstring>
 #include <protozero/pbf_reader.hpp>
 #include <protozero/pbf_writer.hpp>
@@ -26,6 +27,8 @@ enum FactsField : uint32_t {
 enum ReplyField : uint32_t { kPlace = 1, kStack };
 enum PlaceField : uint32_t { kPc = 1, kModule, kOffset, kExportName, kLine, kReachedFrom };
 enum LineField : uint32_t { kSymbol = 1, kFile, kNumber, kInlined };
+enum SymbolField : uint32_t { kSymbolEntry = 1 };
+enum FoundField : uint32_t { kFound = 1, kIsCode, kIsIfunc, kAddress, kSize, kHasOffset, kFileOffset };
 enum StackField : uint32_t { kPlaces = 1, kCut, kWantedEnd, kWantedStart, kSlots };
 
 template <typename T>
@@ -167,6 +170,36 @@ Stack decode_stack(protozero::pbf_reader reader) {
   return stack;
 }
 
+FoundSymbol decode_symbol(protozero::pbf_reader reader) {
+  FoundSymbol symbol;
+  while (reader.next()) switch (reader.tag()) {
+      case kFound:
+        symbol.found = flag_of(reader);
+        break;
+      case kIsCode:
+        symbol.is_code = flag_of(reader);
+        break;
+      case kIsIfunc:
+        symbol.is_ifunc = flag_of(reader);
+        break;
+      case kAddress:
+        symbol.address = fixed_of(reader);
+        break;
+      case kSize:
+        symbol.size = fixed_of(reader);
+        break;
+      case kHasOffset:
+        symbol.has_offset = flag_of(reader);
+        break;
+      case kFileOffset:
+        symbol.file_offset = fixed_of(reader);
+        break;
+      default:
+        reader.skip();
+    }
+  return symbol;
+}
+
 }  // namespace
 
 // --- to the child ----------------------------------------------------------------------------------
@@ -222,6 +255,38 @@ bool decode_unwind_request(const std::vector<std::byte>& message, std::span<cons
   return true;
 }
 
+std::vector<std::byte> encode_symbols_request(ModuleKey key, std::span<const std::string> names) {
+  names = names.first(std::min(names.size(), kMostNames));
+  std::vector<std::byte> message;
+  ParserRequest head{.op = ParserOp::find_symbols, .key = key, .jobs = names.size()};
+  append(message, &head, 1);
+  for (const std::string& name : names) {
+    const auto size = static_cast<uint32_t>(std::min(name.size(), kLongestName));
+    append(message, &size, 1);
+    append(message, name.data(), size);
+  }
+  return message;
+}
+
+bool decode_symbols_request(const std::vector<std::byte>& message, std::vector<std::string>& names) {
+  ParserRequest head;
+  names.clear();
+  if (message.size() < sizeof(head)) return false;
+  std::memcpy(&head, message.data(), sizeof(head));
+  if (head.jobs > kMostNames) return false;
+  size_t at = sizeof(head);
+  for (uint64_t i = 0; i < head.jobs; ++i) {
+    uint32_t size = 0;
+    if (message.size() - at < sizeof(size)) return false;
+    std::memcpy(&size, message.data() + at, sizeof(size));
+    at += sizeof(size);
+    if (size > kLongestName || message.size() - at < size) return false;
+    names.emplace_back(reinterpret_cast<const char*>(message.data()) + at, size);
+    at += size;
+  }
+  return at == message.size();
+}
+
 // --- from the child --------------------------------------------------------------------------------
 
 std::string encode_facts(const ModuleFacts& facts) {
@@ -267,6 +332,39 @@ Result<ModuleFacts> decode_facts(std::string_view message) {
           reader.skip();
       }
     return facts;
+  });
+}
+
+std::string encode_symbols(std::span<const FoundSymbol> symbols) {
+  std::string message;
+  protozero::pbf_writer writer(message);
+  for (const FoundSymbol& symbol : symbols) {
+    protozero::pbf_writer to(writer, kSymbolEntry);
+    to.add_bool(kFound, symbol.found);
+    to.add_bool(kIsCode, symbol.is_code);
+    to.add_bool(kIsIfunc, symbol.is_ifunc);
+    to.add_fixed64(kAddress, symbol.address);
+    to.add_fixed64(kSize, symbol.size);
+    to.add_bool(kHasOffset, symbol.has_offset);
+    to.add_fixed64(kFileOffset, symbol.file_offset);
+  }
+  return message;
+}
+
+Result<std::vector<FoundSymbol>> decode_symbols(std::string_view message, size_t names) {
+  return guarded<std::vector<FoundSymbol>>([&] {
+    protozero::pbf_reader reader(message.data(), message.size());
+    std::vector<FoundSymbol> symbols;
+    while (reader.next()) switch (reader.tag()) {
+        case kSymbolEntry:
+          require(symbols.size() < names);
+          symbols.push_back(decode_symbol(message_of(reader)));
+          break;
+        default:
+          reader.skip();
+      }
+    require(symbols.size() == names);
+    return symbols;
   });
 }
 

@@ -22,7 +22,8 @@ enum class ParserOp : uint32_t {
   add_supplement,
   add_perf_map,
   forget,
-  unwind
+  unwind,
+  find_symbols
 };
 
 struct ParserRequest {
@@ -31,7 +32,7 @@ struct ParserRequest {
   uint16_t with_slots = 0;
   ModuleKey key = 0;  // for unwind: the perf map
   uint64_t mappings = 0;
-  uint64_t jobs = 0;
+  uint64_t jobs = 0;  // for find_symbols: names
 };
 
 // A StackJob whose memory lies in the shared memory.
@@ -53,6 +54,17 @@ std::vector<std::byte> encode_unwind_request(const UnwindRequest& request, std::
 // The child's view of an unwind request; `memory` is the whole shared memory. False: malformed.
 bool decode_unwind_request(const std::vector<std::byte>& message, std::span<const std::byte> memory,
                            std::vector<SharedJob>& jobs, UnwindRequest& request);
+
+// `names`: at most kMostNames of at most kLongestName bytes; more are cut off.
+constexpr size_t kMostNames = 1024;
+constexpr size_t kLongestName = 1024;
+std::vector<std::byte> encode_symbols_request(ModuleKey key, std::span<const std::string> names);
+// False: malformed.
+bool decode_symbols_request(const std::vector<std::byte>& message, std::vector<std::string>& names);
+
+std::string encode_symbols(std::span<const FoundSymbol> symbols);
+// `names`: how many symbols there must be.
+Result<std::vector<FoundSymbol>> decode_symbols(std::string_view message, size_t names);
 
 std::string encode_facts(const ModuleFacts& facts);
 Result<ModuleFacts> decode_facts(std::string_view message);
