@@ -64,6 +64,7 @@ ThreadRow parse_thread(const json& object, uint64_t as_of_boottime_ns) {
   read(object, "ended_boottime_ns", row.ended_boottime_ns);
   row.age = parse_age(object);
   row.wait = parse_wait(object);
+  row.routine = parse_routine(object);
   const uint64_t end = row.ended ? row.ended_boottime_ns : as_of_boottime_ns;
   row.lived_ns = end > row.born_boottime_ns ? end - row.born_boottime_ns : 0;
   return row;

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/routine.h"
 #include "cli/wait.h"
 #include "daemon/base/result.h"
 
@@ -69,6 +70,7 @@ struct ThreadRow {
   Age age;
   std::optional<std::string> syscall;
   std::optional<Wait> wait;  // nothing where it is not blocked, and where that is not told
+  std::optional<StartRoutine> routine;
   uint32_t cpu = 0;
   uint64_t cpu_ns = 0;
   uint64_t voluntary_switches = 0, involuntary_switches = 0;

@@ -90,7 +90,7 @@ struct Description {
   bool takes_threshold;
 };
 
-constexpr std::array<Description, 9> kCommands{{
+constexpr std::array<Description, 10> kCommands{{
     {Command::top, "top", "the processes of this host, live",
      "The processes of this host live in the terminal, the longest blocked first; Enter opens the\n"
      "threads of one, ? shows the keys. Without a terminal, or with --once or --json, it prints one\n"
@@ -121,6 +121,13 @@ constexpr std::array<Description, 9> kCommands{{
      "The stacks of the threads of one process, or of one of them, without stopping it; threads with the\n"
      "same stack are told together, the most common stack first. A stack that ends early says why.",
      "  loiter stacks 812\n  loiter stacks 812 814 --kernel\n  loiter stacks 812 --no-lines --json", false},
+    {Command::unjoined, "unjoined", "threads that ended and were never joined",
+     "The threads of one process that ended, are joinable and were never joined: how many by where they\n"
+     "began, and the address space that their stacks still hold, as the C library's own lists have\n"
+     "them; also those that ended before loiter looked. Child processes that nobody waited for as well. "
+     "Ends\n"
+     "with 1 where there is such a thread.",
+     "  loiter unjoined 812\n  loiter unjoined 812 --json", false},
     {Command::scan, "scan", "what is overdue, once; the exit code tells",
      "Looks at every thread and reports those that are overdue: blocked past the threshold, also when\n"
      "that began long before. Ends with 1 on a finding of severity warning or above, else with 0; being\n"
@@ -205,6 +212,7 @@ void add_options_of(CLI::App& command, Command which, Raw& raw) {
       add_subject(command, raw, true);
       break;
     case Command::why:
+    case Command::unjoined:
       add_subject(command, raw, false);
       break;
     case Command::doctor:

@@ -25,6 +25,7 @@ StackThread parse_stack_thread(const json& object) {
   read(object, "state", thread.state);
   thread.age = parse_age(object);
   thread.wait = parse_wait(object);
+  thread.routine = parse_routine(object);
   if (const json* stack = member(object, "stack"))
     for (const json& frame : *stack) thread.frames.push_back(parse_frame(frame));
   read(object, "cut", thread.cut);

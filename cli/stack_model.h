@@ -28,6 +28,7 @@ struct StackThread {
   std::string name, state;
   Age age;
   std::optional<Wait> wait;
+  std::optional<StartRoutine> routine;
   std::vector<StackFrame> frames;                         // innermost first
   std::optional<std::string> cut;                         // why they end early, or why there are none
   std::optional<std::vector<std::string>> kernel_frames;  // where they were asked for and can be had

@@ -80,6 +80,14 @@ std::string identity_of(const StackThread& thread) {
   return thread.state + " " + wait_text_long(wait);
 }
 
+// Where they began, where that is known of all of them and one and the same.
+std::string started_text(const Group& group) {
+  if (!group[0]->routine) return "";
+  const bool same = std::ranges::all_of(
+      group, [&](const StackThread* thread) { return thread->routine == group[0]->routine; });
+  return same ? "started as " + routine_text(*group[0]->routine) : "";
+}
+
 // What they do: a line for each different wait, the longest of each.
 void add_doing(std::vector<std::string>& lines, const Group& group) {
   std::map<std::string, Group> waits;
@@ -159,6 +167,7 @@ std::vector<std::string> stacks_lines(const Stacks& stacks, size_t columns) {
     lines.emplace_back("");
     lines.push_back(who_line(group, columns));
     add_doing(lines, group);
+    if (const std::string started = started_text(group); !started.empty()) lines.push_back("  " + started);
     for (const std::string& line : frame_lines(*group[0])) lines.push_back("  " + line);
   }
   return lines;

@@ -31,9 +31,15 @@ std::string wait_of(const ThreadRow& row, std::optional<size_t> columns) {
 
 // How much a table of threads holds: all of it at first, less where it is too wide.
 struct Shape {
-  bool lived = true, cpu_time = true, range = true;
-  std::optional<size_t> wait;  // columns that WAIT may take
+  bool lived = true, cpu_time = true, range = true, start = true;
+  std::optional<size_t> wait = {};     // columns that WAIT may take
+  std::optional<size_t> routine = {};  // and START
 };
+
+std::string start_of(const ThreadRow& row, std::optional<size_t> columns) {
+  const std::string text = row.routine ? routine_text(*row.routine) : std::string();
+  return columns && display_width(text) > *columns ? fit_columns(text, *columns) : text;
+}
 
 std::vector<std::string> live_lines(const Tree& tree, const std::vector<TreeLine>& order,
                                     const Shape& shape) {
@@ -43,6 +49,7 @@ std::vector<std::string> live_lines(const Tree& tree, const std::vector<TreeLine
   table.add_column("BLOCKED", true);
   table.add_column("");
   table.add_column("WAIT");
+  if (shape.start) table.add_column("START");
   if (shape.cpu_time) table.add_column("CPU-TIME", true);
   if (shape.lived) table.add_column("LIVED", true);
   for (const TreeLine& line : order) {
@@ -51,11 +58,17 @@ std::vector<std::string> live_lines(const Tree& tree, const std::vector<TreeLine
         line.branch + std::to_string(row.tid) + " " + escape_for_terminal(row.name),
         escape_for_terminal(row.state), format_age(row.age, shape.range), row.overdue ? "OVERDUE" : "",
         wait_of(row, shape.wait)};
+    if (shape.start) cells.push_back(start_of(row, shape.routine));
     if (shape.cpu_time) cells.push_back(format_duration(row.cpu_ns));
     if (shape.lived) cells.push_back(format_duration(row.lived_ns));
     table.add_row(std::move(cells));
   }
   return table.lines();
+}
+
+// A daemon that has not looked, or a process of one thread: no column for nothing.
+bool tells_starts(const Tree& tree) {
+  return std::ranges::any_of(tree.threads, [](const ThreadRow& row) { return row.routine.has_value(); });
 }
 
 size_t width_of(const std::vector<std::string>& lines) {
@@ -66,14 +79,20 @@ size_t width_of(const std::vector<std::string>& lines) {
 
 // The first shape that is no wider than `columns`; what is left of the last one goes to the waits.
 std::vector<std::string> fitted_lines(const Tree& tree, const std::vector<TreeLine>& order, size_t columns) {
-  constexpr size_t kWait = 32, kLeastWait = 16;  // of the columns
+  constexpr size_t kWait = 32, kLeastWait = 16, kStart = 24;  // of the columns
   std::vector<std::string> lines;
-  for (const Shape& shape : {Shape{}, Shape{.wait = kWait}, Shape{.lived = false, .wait = kWait},
-                             Shape{.lived = false, .cpu_time = false, .wait = kWait}}) {
+  const bool start = tells_starts(tree);
+  for (Shape shape :
+       {Shape{}, Shape{.wait = kWait, .routine = kStart},
+        Shape{.lived = false, .wait = kWait, .routine = kStart},
+        Shape{.lived = false, .cpu_time = false, .wait = kWait, .routine = kStart},
+        Shape{.start = false, .wait = kWait}, Shape{.lived = false, .start = false, .wait = kWait},
+        Shape{.lived = false, .cpu_time = false, .start = false, .wait = kWait}}) {
+    shape.start = shape.start && start;
     lines = live_lines(tree, order, shape);
     if (width_of(lines) <= columns) return lines;
   }
-  Shape least{.lived = false, .cpu_time = false, .range = false, .wait = 0};
+  Shape least{.lived = false, .cpu_time = false, .range = false, .start = false, .wait = 0};
   const size_t others = std::max(width_of(live_lines(tree, order, least)), size_t{4}) - 4;  // "WAIT"
   least.wait = std::max(columns - std::min(columns, others), kLeastWait);
   return live_lines(tree, order, least);
@@ -132,7 +151,8 @@ std::vector<std::string> tree_lines(const Tree& tree, Glyphs glyphs, bool with_e
   const std::vector<Creator> creators = creators_of(tree.threads);
   if (!tree.threads.empty()) {
     const std::vector<TreeLine> order = layout_tree(creators, glyphs);
-    for (std::string& line : columns ? fitted_lines(tree, order, *columns) : live_lines(tree, order, {}))
+    for (std::string& line : columns ? fitted_lines(tree, order, *columns)
+                                     : live_lines(tree, order, Shape{.start = tells_starts(tree)}))
       lines.push_back(std::move(line));
   }
   add_legend(lines, tree.threads, creators, glyphs);

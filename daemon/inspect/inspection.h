@@ -42,6 +42,33 @@ struct Wait {
   std::vector<Peer> peers;
 };
 
+// Where a thread began to run the program's code.
+struct StartRoutine {
+  std::string symbol;    // empty: it has no name
+  ModuleKey module = 0;  // 0: in no known file
+  uint64_t offset = 0;   // in the module; without one, the address
+  std::string callable;  // what std::thread runs; empty: it is none of its threads, or that is not known
+  bool operator==(const StartRoutine&) const = default;
+};
+
+// A thread that ended and was never joined: its descriptor and its stack are still there.
+struct UnjoinedThread {
+  uint64_t thread_pointer = 0;  // as its birth told it
+  uint64_t start_routine = 0;
+  std::optional<uint32_t> routine;      // index into Inspection::routines
+  std::optional<uint64_t> stack_bytes;  // of address space, with the guard; nothing where that is not certain
+  bool user_stack = false;              // the program gave the stack
+};
+
+// The threads that glibc keeps descriptors of.
+struct PthreadCounts {
+  uint64_t live = 0;      // joinable, and nobody joins it yet; the main thread is one
+  uint64_t detached = 0;  // not ended
+  uint64_t joining = 0;   // somebody joins it right now
+  uint64_t unclear = 0;   // being made at this moment, or ended by a bare system call
+  std::vector<UnjoinedThread> unjoined;
+};
+
 struct InspectedThread {
   loiter_thread record{};  // with tls base
   uint32_t ns_tid = 0;
@@ -51,6 +78,7 @@ struct InspectedThread {
   std::optional<uint32_t> stack;  // index into Inspection::stacks.stacks
   std::string cut;                // why there is none, or why it ends early; empty: it is whole
   std::vector<std::string> kernel_stack;
+  std::optional<uint32_t> routine;  // index into Inspection::routines; nothing for the leader, or not known
 };
 
 inline FutexShape shape_of(const InspectedThread& thread) {
@@ -66,6 +94,9 @@ struct Inspection {
   bool gone = false;     // there is no such process (any more)
   std::vector<InspectedThread> threads;  // ascending tid
   UnwindReply stacks;
+  std::vector<StartRoutine> routines;        // each once
+  std::optional<PthreadCounts> pthreads;     // where they were asked for
+  std::string pthreads_failure;              // why there are none
   std::map<ModuleKey, std::string> modules;  // paths, bytes
 
   const InspectedThread* find(uint32_t tid) const;

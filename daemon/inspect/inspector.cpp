@@ -66,6 +66,7 @@ InspectAnswerPtr answer(Looker& looker, const InspectRequest& request) {
   wish.stacks = request.kind == InspectRequest::Kind::stacks;
   wish.with_lines = wish.stacks && request.with_lines;
   wish.kernel_stacks = request.kernel_stacks;
+  wish.pthreads = request.kind == InspectRequest::Kind::pthreads;
   answer->inspection = looker.look(wish);
   return answer;
 }

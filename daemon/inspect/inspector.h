@@ -25,7 +25,7 @@
 namespace loiter {
 
 struct InspectRequest {
-  enum class Kind : uint8_t { waits, stacks, chains };
+  enum class Kind : uint8_t { waits, stacks, chains, pthreads };
   Kind kind = Kind::waits;
   uint32_t pid = 0;
   uint64_t start_boot_ns = 0;        // of the process meant; another one by that pid is "gone"

@@ -23,10 +23,21 @@ uint64_t switches(const loiter_thread& record) {
   return record.voluntary_switches + record.involuntary_switches;
 }
 
+bool same_thread(const loiter_thread& before, const loiter_thread& after) {
+  return before.id.start_boot_ns == after.id.start_boot_ns && before.id.exec_id == after.id.exec_id;
+}
+
 // Equal counts and asleep both times: it did not run in between (DESIGN.md section 2).
 bool same_sleep(const loiter_thread& before, const loiter_thread& after) {
-  return before.id.start_boot_ns == after.id.start_boot_ns && before.id.exec_id == after.id.exec_id &&
-         switches(before) == switches(after) && before.exec_start == after.exec_start && sleeps(after);
+  return same_thread(before, after) && switches(before) == switches(after) &&
+         before.exec_start == after.exec_start && sleeps(after);
+}
+
+std::vector<Mapping> code_of(const std::vector<Mapping>& mappings) {
+  std::vector<Mapping> code;
+  std::copy_if(mappings.begin(), mappings.end(), std::back_inserter(code),
+               [](const Mapping& mapping) { return mapping.executable; });
+  return code;
 }
 
 }  // namespace
@@ -48,6 +59,9 @@ Looker::Looker(const HostLookup& host, const std::atomic<bool>& cancel, SharedMe
       modules_(opener_, parser_),
       stacks_(memory_, opener_, parser_, modules_),
       shapes_(memory_, opener_, stacks_),
+      layouts_(memory_, opener_, parser_, modules_),
+      pthreads_(memory_, opener_),
+      routines_(memory_, opener_, parser_, modules_),
       reader_(std::move(reader)),
       waits_(memory_, opener_, *reader_, host_) {}
 
@@ -152,14 +166,33 @@ void Looker::forget_ended_holder(InspectedThread& thread) const {
     holder = {HolderState::unknown};
 }
 
+namespace {
+
+// What was read is of this process: one of its threads was there before and is after, the leader where it
+// lives.
+void check_pthreads(Inspection& inspection, const Census& now, bool read) {
+  if (!inspection.pthreads) return;
+  const bool same =
+      read && std::any_of(now.threads.begin(), now.threads.end(), [&](const loiter_thread& record) {
+        const InspectedThread* thread = inspection.find(record.id.tid);
+        return record.id.tid == inspection.memory_tid && thread && same_thread(thread->record, record);
+      });
+  if (same) return;
+  inspection.pthreads.reset();
+  inspection.pthreads_failure = "it ended, or became another program, while it was read";
+}
+
+}  // namespace
+
 // After the last read of the target: who ran meanwhile, or is another one now, is not believed.
 void Looker::check_again(Inspection& inspection) {
   bool read = static_cast<bool>(reader_->read(inspection.pid, census_));
   size_t at = 0;
   for (InspectedThread& thread : inspection.threads) {
-    if (!thread.blocked) continue;
     while (read && at < census_.threads.size() && census_.threads[at].id.tid < thread.record.id.tid) ++at;
     bool there = read && at < census_.threads.size() && census_.threads[at].id.tid == thread.record.id.tid;
+    if (!there || !same_thread(thread.record, census_.threads[at])) thread.routine.reset();
+    if (!thread.blocked) continue;
     if (there && same_sleep(thread.record, census_.threads[at])) {
       forget_ended_holder(thread);
       continue;
@@ -169,17 +202,21 @@ void Looker::check_again(Inspection& inspection) {
     thread.stack.reset();
     thread.cut = there ? "it ran while it was read" : "it ended while it was read";
   }
+  check_pthreads(inspection, census_, read);
 }
 
 void Looker::name_modules(Inspection& inspection) const {
   for (const CodePlace& place : inspection.stacks.places)
     if (place.module) inspection.modules.try_emplace(place.module, modules_.name(place.module));
+  for (const StartRoutine& routine : inspection.routines)
+    if (routine.module) inspection.modules.try_emplace(routine.module, modules_.name(routine.module));
 }
 
 // The look before, as long as all threads still sleep in what they slept in then.
 InspectionPtr Looker::recall(const LookWish& wish) {
   auto found = kept_.find(wish.pid);
-  if (wish.stacks || wish.kernel_stacks || found == kept_.end() || !found->second.last) return nullptr;
+  if (wish.stacks || wish.kernel_stacks || wish.pthreads || found == kept_.end() || !found->second.last)
+    return nullptr;
   std::shared_ptr<Inspection>& last = found->second.last;
   if (!WaitFinder::can_find_again(*last)) return nullptr;
   std::optional<HostThreads> now = host_.threads(wish.pid);
@@ -198,9 +235,7 @@ InspectionPtr Looker::recall(const LookWish& wish) {
 
 void Looker::find_shapes(const std::vector<Mapping>& mappings, Inspection& inspection) {
   Kept& kept = kept_[inspection.pid];
-  std::vector<Mapping> code;
-  std::copy_if(mappings.begin(), mappings.end(), std::back_inserter(code),
-               [](const Mapping& mapping) { return mapping.executable; });
+  std::vector<Mapping> code = code_of(mappings);
   if (code != kept.code) {
     kept = {};
     kept.code = std::move(code);
@@ -238,6 +273,60 @@ bool Looker::is_hung(const Inspection& inspection) {
   return false;
 }
 
+void Looker::look_inside(const LookWish& wish, Inspection& inspection) {
+  auto maps = opener_.read_file("/proc/" + std::to_string(inspection.memory_tid) + "/maps", kMaxMapsBytes);
+  std::vector<Mapping> mappings;
+  if (maps)
+    mappings = parse_maps(*maps);
+  else
+    inspection.failure = "its memory map: " + maps.error().message;
+  if (wish.pthreads) return read_pthreads(mappings, inspection);
+  if (wish.stacks)
+    take_stacks(wish, mappings, inspection);
+  else
+    find_shapes(mappings, inspection);
+  ShapeFinder::find_by_stacks(inspection, mappings);
+  waits_.find(inspection, mappings);
+  find_routines(mappings, inspection);
+}
+
+// A process with one thread has none to tell of.
+void Looker::find_routines(const std::vector<Mapping>& mappings, Inspection& inspection) {
+  if ((inspection.threads.size() < 2 && !inspection.pthreads) || mappings.empty()) return;
+  auto layout = layouts_.find(inspection.memory_tid, mappings);
+  if (!layout) return;
+  const auto kept = kept_.find(inspection.pid);
+  const bool same = kept != kept_.end() && kept->second.last && kept->second.code == code_of(mappings);
+  routines_.find(inspection, *layout, mappings, same ? kept->second.last.get() : nullptr);
+}
+
+void Looker::read_pthreads(const std::vector<Mapping>& mappings, Inspection& inspection) {
+  const uint32_t pid = inspection.memory_tid;
+  const auto give_up = [&](const std::string& why) { inspection.pthreads_failure = why; };
+  if (mappings.empty()) return give_up(inspection.failure);
+  auto layout = layouts_.find(pid, mappings);
+  if (!layout) return give_up(layout.error().message);
+  auto entries = pthreads_.read(pid, *layout);
+  if (!entries) return give_up(entries.error().message);
+  if (!hold_its_threads(*entries, *layout, inspection.threads))
+    return give_up("glibc's lists do not hold its threads");
+  // Who ended while somebody is in pthread_join() for it is not forgotten. Such a joiner was there before, or
+  // is there now, or has come back by the time they are looked at once more.
+  Futexes futexes;
+  for (const InspectedThread& thread : inspection.threads) add_futexes(thread.record, futexes);
+  std::vector<size_t> unjoined;
+  for (int round = 0; round < 2; ++round) {
+    auto still = pthreads_.still_unjoined(pid, *layout, *entries);
+    if (!still) return give_up(still.error().message);
+    unjoined = std::move(*still);
+    if (round > 0 || !reader_->read(inspection.pid, census_)) break;
+    for (const loiter_thread& record : census_.threads) add_futexes(record, futexes);
+  }
+  std::erase_if(unjoined, [&](size_t index) { return is_waited_for((*entries)[index], *layout, futexes); });
+  inspection.pthreads = count_pthreads(*layout, *entries, unjoined, futexes, mappings);
+  find_routines(mappings, inspection);
+}
+
 InspectionPtr Looker::look(const LookWish& wish) {
   if (InspectionPtr before = recall(wish)) return before;
   auto inspection = std::make_shared<Inspection>();
@@ -251,25 +340,14 @@ InspectionPtr Looker::look(const LookWish& wish) {
       if (thread.blocked) thread.cut = inspection->failure;
     waits_.find_without_memory(*inspection);
   } else {
-    auto maps = opener_.read_file("/proc/" + std::to_string(inspection->memory_tid) + "/maps", kMaxMapsBytes);
-    std::vector<Mapping> mappings;
-    if (maps)
-      mappings = parse_maps(*maps);
-    else
-      inspection->failure = "its memory map: " + maps.error().message;
-    if (wish.stacks)
-      take_stacks(wish, mappings, *inspection);
-    else
-      find_shapes(mappings, *inspection);
-    ShapeFinder::find_by_stacks(*inspection, mappings);
-    waits_.find(*inspection, mappings);
+    look_inside(wish, *inspection);
   }
   if (opener_.restarts() != restarts)
     hung_until_[{wish.pid, inspection->start_boot_ns}] = monotonic_now_ns() + kLeaveAloneNs;
   check_again(*inspection);
   name_modules(*inspection);
   inspection->mono_ns = monotonic_now_ns();
-  if (!wish.stacks) keep(inspection);
+  if (!wish.stacks && !wish.pthreads) keep(inspection);
   return inspection;
 }
 

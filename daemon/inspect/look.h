@@ -22,9 +22,12 @@
 #include "daemon/inspect/modules.h"
 #include "daemon/inspect/opener.h"
 #include "daemon/inspect/parser/parser.h"
+#include "daemon/inspect/pthread_layout.h"
+#include "daemon/inspect/pthread_lists.h"
 #include "daemon/inspect/shape_finder.h"
 #include "daemon/inspect/shape_memo.h"
 #include "daemon/inspect/stack_taker.h"
+#include "daemon/inspect/start_routines.h"
 #include "daemon/inspect/wait_finder.h"
 #include "daemon/sensors/task_reader.h"
 
@@ -38,6 +41,7 @@ struct LookWish {
   bool stacks = false;               // whole ones; else only what tells the waits
   bool with_lines = false;
   bool kernel_stacks = false;  // of all threads; else of those in uninterruptible sleep
+  bool pthreads = false;       // what glibc's lists of threads tell, and nothing else
 };
 
 class Looker {
@@ -63,6 +67,9 @@ class Looker {
   bool wants_details(const LookWish& wish, const Inspection& inspection);
   void read_details(const LookWish& wish, Inspection& inspection);
   void take_stacks(const LookWish& wish, const std::vector<Mapping>& mappings, Inspection& inspection);
+  void find_routines(const std::vector<Mapping>& mappings, Inspection& inspection);
+  void read_pthreads(const std::vector<Mapping>& mappings, Inspection& inspection);
+  void look_inside(const LookWish& wish, Inspection& inspection);
   void check_again(Inspection& inspection);
   void forget_ended_holder(InspectedThread& thread) const;
   void name_modules(Inspection& inspection) const;
@@ -75,6 +82,9 @@ class Looker {
   Modules modules_;
   StackTaker stacks_;
   ShapeFinder shapes_;
+  PthreadLayouts layouts_;
+  PthreadListReader pthreads_;
+  StartRoutineFinder routines_;
   std::unique_ptr<TaskReader> reader_;
   WaitFinder waits_;
   Census census_;

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -56,10 +57,29 @@ SharedMemory::~SharedMemory() {
   if (data_) munmap(data_, kSize);
 }
 
-void SharedMemory::wipe(size_t used) const {
-  if (used == 0) return;
-  if (fallocate(fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(used)))
-    std::memset(data_, 0, used);
+void SharedMemory::wipe_range(size_t begin, size_t end) const {
+  if (begin >= end) return;
+  if (fallocate(fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(begin),
+                static_cast<off_t>(end - begin)))
+    std::memset(data_ + begin, 0, end - begin);
+}
+
+const char* to_string(FollowedList::End end) {
+  switch (end) {
+    case FollowedList::End::closed:
+      return "it is whole";
+    case FollowedList::End::torn:
+      return "its links do not agree";
+    case FollowedList::End::cycle:
+      return "it never comes back to its head";
+    case FollowedList::End::too_many:
+      return "it has too many entries";
+    case FollowedList::End::too_long:
+      return "reading it took too long";
+    case FollowedList::End::unreadable:
+      return "it leads to where there is no memory";
+  }
+  return "unknown";
 }
 
 // --- the opener ------------------------------------------------------------------------------------
@@ -86,6 +106,16 @@ Result<std::vector<std::byte>> Opener::call(const std::vector<std::byte>& reques
   return reply;
 }
 
+// The child may have come some way before it failed. Only what it was to write: stacks may lie beside it.
+void Opener::wipe(const std::vector<MemoryPiece>& pieces) const {
+  uint64_t begin = SharedMemory::kSize, end = 0;
+  for (const MemoryPiece& piece : pieces) {
+    begin = std::min(begin, piece.place);
+    end = std::max(end, std::min<uint64_t>(piece.place, SharedMemory::kSize) + piece.size);
+  }
+  memory_.wipe_range(begin, std::min<uint64_t>(end, SharedMemory::kSize));
+}
+
 Status Opener::read_memory(uint32_t pid, std::vector<MemoryPiece>& pieces) {
   if (pieces.empty()) return ok();
   std::vector<std::byte> request;
@@ -93,12 +123,34 @@ Status Opener::read_memory(uint32_t pid, std::vector<MemoryPiece>& pieces) {
   append(request, &head, sizeof(head));
   append(request, pieces.data(), pieces.size() * sizeof(MemoryPiece));
   auto reply = call(request);
-  if (!reply) return reply.error();
-  if (reply->size() != pieces.size() * sizeof(uint32_t))
-    return Error{Error::Kind::internal, "the opener answered something else"};
+  if (reply && reply->size() != pieces.size() * sizeof(uint32_t))
+    reply = Error{Error::Kind::internal, "the opener answered something else"};
+  if (!reply) {
+    wipe(pieces);
+    return reply.error();
+  }
   for (size_t i = 0; i < pieces.size(); ++i)
     std::memcpy(&pieces[i].got, reply->data() + i * sizeof(uint32_t), sizeof(uint32_t));
   return ok();
+}
+
+Result<FollowedList> Opener::follow_list(uint32_t pid, const ListToFollow& list) {
+  std::vector<std::byte> request;
+  OpenerRequest head{.op = OpenerOp::follow_list, .pid = pid, .count = 1};
+  append(request, &head, sizeof(head));
+  append(request, &list, sizeof(list));
+  auto reply = call(request);
+  FollowedList followed;
+  if (reply && reply->size() != sizeof(followed))
+    reply = Error{Error::Kind::internal, "the opener answered something else"};
+  if (!reply) {
+    const uint64_t begin = std::min<uint64_t>(list.place, SharedMemory::kSize);
+    const uint64_t most = (SharedMemory::kSize - begin) / std::max<uint64_t>(list.record_size(), 1);
+    memory_.wipe_range(begin, begin + std::min(list.most_nodes, most) * list.record_size());
+    return reply.error();
+  }
+  std::memcpy(&followed, reply->data(), sizeof(followed));
+  return followed;
 }
 
 namespace {

@@ -36,7 +36,8 @@ class SharedMemory {
   int fd() const { return fd_.get(); }
   int read_only_fd() const { return read_only_fd_.get(); }
   // Slices of stacks may hold secrets: gives the pages back to the kernel, which clears them.
-  void wipe(size_t used) const;
+  void wipe(size_t used) const { wipe_range(0, used); }
+  void wipe_range(size_t begin, size_t end) const;
 
  private:
   SharedMemory() = default;
@@ -53,6 +54,42 @@ struct MemoryPiece {
   uint64_t place = 0;  // offset in the shared memory
 };
 
+// A list of the target's that is linked both ways in a ring: a head, and in each node the same two words.
+// What lies around each node is copied one after the other into the shared memory.
+struct ListToFollow {
+  struct Range {
+    int32_t offset = 0;  // from the links of the node
+    uint32_t size = 0;
+  };
+  static constexpr size_t kRanges = 5;
+  uint64_t head = 0;
+  Range ranges[kRanges] = {};  // the first begins with the links, {next, prev}; those of size 0 are none
+  uint64_t place = 0;          // offset in the shared memory
+  uint64_t most_nodes = 0;
+
+  uint64_t record_size() const {
+    uint64_t size = 0;
+    for (const Range& range : ranges) size += range.size;
+    return size;
+  }
+};
+
+struct FollowedList {
+  enum class End : uint32_t {
+    closed,      // it came back to its head, and each node pointed back at the one before
+    torn,        // one did not: it changed meanwhile, or lies
+    cycle,       // it came by a node twice
+    too_many,    // more nodes than the bound
+    too_long,    // it took longer than a second
+    unreadable,  // a node lies where nothing can be read
+  };
+  End end = End::unreadable;
+  uint32_t pad = 0;
+  uint64_t nodes = 0;    // copied
+  uint64_t address = 0;  // of the last one that was looked at
+};
+const char* to_string(FollowedList::End end);  // a phrase for people
+
 // How a file under a target's own root is to be found: never outside of it.
 struct FileToOpen {
   enum class Kind : uint32_t {
@@ -68,8 +105,13 @@ class Opener : public ProcFiles {
  public:
   Opener(const SharedMemory& memory, const std::atomic<bool>& cancel) : memory_(memory), cancel_(cancel) {}
 
-  // Fills `got` of each piece. An error: the process cannot be read at all, or the reading hung.
+  // Fills `got` of each piece. An error: the process cannot be read at all, or the reading hung; nothing of
+  // it is left in the shared memory then.
   Status read_memory(uint32_t pid, std::vector<MemoryPiece>& pieces);
+
+  // Copies a list; whole where it ends as `closed`. Each record: the ranges in their order. An error as
+  // above.
+  Result<FollowedList> follow_list(uint32_t pid, const ListToFollow& list);
 
   // A file of /proc, at most `max_size` bytes of it.
   Result<std::string> read_file(const std::string& path, size_t max_size) override;
@@ -83,6 +125,7 @@ class Opener : public ProcFiles {
 
  private:
   Result<std::vector<std::byte>> call(const std::vector<std::byte>& request, Fd* fd = nullptr);
+  void wipe(const std::vector<MemoryPiece>& pieces) const;
   const SharedMemory& memory_;
   const std::atomic<bool>& cancel_;
   std::optional<HelperProcess> child_;

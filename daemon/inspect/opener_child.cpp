@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "daemon/inspect/list_walk.h"
 #include "daemon/inspect/opener.h"
 #include "daemon/inspect/opener_wire.h"
 
@@ -77,6 +78,20 @@ void read_memory(const OpenerRequest& head, const std::vector<std::byte>& messag
     const auto* bytes = reinterpret_cast<const std::byte*>(&piece.got);
     reply.body.insert(reply.body.end(), bytes, bytes + sizeof(piece.got));
   }
+}
+
+void follow_list(const OpenerRequest& head, const std::vector<std::byte>& message, std::byte* memory,
+                 Reply& reply) {
+  ListToFollow list;
+  if (message.size() != sizeof(head) + sizeof(list)) {
+    reply.head.error = EINVAL;
+    return;
+  }
+  std::memcpy(&list, message.data() + sizeof(head), sizeof(list));
+  const FollowedList followed =
+      walk_list(static_cast<pid_t>(head.pid), list, {memory, SharedMemory::kSize}, reply.head.error);
+  const auto* bytes = reinterpret_cast<const std::byte*>(&followed);
+  reply.body.assign(bytes, bytes + sizeof(followed));
 }
 
 void read_file(const std::string& path, size_t max_size, Reply& reply) {
@@ -150,6 +165,9 @@ Reply serve(const std::vector<std::byte>& message, std::byte* memory) {
   switch (head.op) {
     case OpenerOp::read_memory:
       read_memory(head, message, memory, reply);
+      break;
+    case OpenerOp::follow_list:
+      follow_list(head, message, memory, reply);
       break;
     case OpenerOp::read_file:
       read_file(path, head.count, reply);

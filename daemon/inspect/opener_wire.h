@@ -5,16 +5,24 @@
 
 namespace loiter {
 
-enum class OpenerOp : uint32_t { read_memory = 1, read_file, read_link, open_plain, open_in_root };
+enum class OpenerOp : uint32_t {
+  read_memory = 1,
+  read_file,
+  read_link,
+  open_plain,
+  open_in_root,
+  follow_list
+};
 
-// Followed by the pieces, or by the path.
+// Followed by the pieces, by the path, or by the list.
 struct OpenerRequest {
   OpenerOp op{};
   uint32_t pid = 0;
   uint64_t count = 0;  // of pieces; of bytes wanted of a file
 };
 
-// Followed by one uint32_t a piece, or by the bytes of a file or link. An opened file rides along.
+// Followed by one uint32_t a piece, by what came of the list, or by the bytes of a file or link. An opened
+// file rides along.
 struct OpenerReply {
   int32_t error = 0;  // errno
   uint32_t pad = 0;

@@ -43,6 +43,9 @@ struct UnwindRequest {
   std::vector<StackJob> jobs;
   bool with_lines = true;   // file:line and inlined frames too; else functions alone
   bool with_slots = false;  // Stack::slots too
+  // Besides the stacks: code to be named as it is (no return addresses), and names of types as RTTI has them.
+  std::vector<uint64_t> addresses = {};
+  std::vector<std::string> type_names = {};
 };
 
 // Why a stack ends before its outermost frame.
@@ -90,8 +93,10 @@ struct Stack {
 };
 
 struct UnwindReply {
-  std::vector<CodePlace> places;  // each address once; twice where it is a return address and interrupted
-  std::vector<Stack> stacks;      // one a job, in their order
+  std::vector<CodePlace> places;     // each address once; twice where it is a return address and interrupted
+  std::vector<Stack> stacks;         // one a job, in their order
+  std::vector<uint32_t> named = {};  // indices into `places`, one an address asked for
+  std::vector<std::string> type_names = {};  // demangled, one a name asked for
 };
 
 // What the symbol tables of a module know of a name: of .dynsym, .symtab and the .symtab of its debug file,

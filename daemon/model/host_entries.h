@@ -51,6 +51,7 @@ struct HostModel::Thread {
   uint64_t voluntary_switches = 0;
   uint64_t involuntary_switches = 0;
   uint64_t exec_start = 0;
+  uint64_t tls_base = 0;  // as its birth told; 0: that was not seen
   std::optional<Wait> wait;
 
   uint64_t seen_pass = 0;     // the last census that had a record of it

@@ -40,6 +40,7 @@ void HostModel::on_birth(const Event& event) {
   thread->creator = {event.creator.tid, event.creator.start_boot_ns};
   thread->creator_tgid = event.creator.tgid;
   thread->born_event_boot_ns = event.boot_ns;
+  thread->tls_base = event.tls_base;
   ++process_of(event.task).born;
 }
 

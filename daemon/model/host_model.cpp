@@ -73,7 +73,8 @@ void HostModel::retire(uint32_t tid, uint64_t ended_boot_ns, Exactness exactness
               .name = thread.name,
               .ended_boot_ns = ended_boot_ns,
               .exactness = exactness,
-              .cpu_ns = thread.cpu_ns});
+              .cpu_ns = thread.cpu_ns,
+              .tls_base = thread.tls_base});
   process.cpu_ended_ns += thread.cpu_ns;
   threads_.erase(at);
   if (--process.live == 0) end_process(process);

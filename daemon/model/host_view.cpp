@@ -23,6 +23,7 @@ ThreadView HostModel::view_of(const Thread& thread) const {
   view.cpu_ns = thread.cpu_ns;
   view.voluntary_switches = thread.voluntary_switches;
   view.involuntary_switches = thread.involuntary_switches;
+  if (view.state == TaskState::zombie) view.ended_boot_ns = thread.ended_boot_ns;
   if (thread.wait) {
     // A wait that began while the census went on has no age yet as of its beginning.
     auto age = [&](int64_t since) {

@@ -47,6 +47,7 @@ struct ThreadView {
   uint64_t cpu_ns = 0;
   uint64_t voluntary_switches = 0;
   uint64_t involuntary_switches = 0;
+  uint64_t ended_boot_ns = 0;  // of a zombie; 0: its end was not seen
 };
 
 struct EndedThread {
@@ -58,6 +59,7 @@ struct EndedThread {
   uint64_t ended_boot_ns = 0;
   Exactness exactness = Exactness::exact;  // of its end
   uint64_t cpu_ns = 0;
+  uint64_t tls_base = 0;  // what its library of threads knew it by; 0: born before the daemon's time
 };
 
 struct ProcessView {

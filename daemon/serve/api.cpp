@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "daemon/serve/inspect_documents.h"
+#include "daemon/serve/unjoined_document.h"
 
 namespace loiter {
 namespace {
@@ -47,7 +48,7 @@ std::optional<ProcessPath> process_path(const Request& request) {
   path.pid_text = request.path.substr(kProcessPrefix.size());
   size_t slash = path.pid_text.find('/');
   std::string part = slash == std::string::npos ? "" : path.pid_text.substr(slash + 1);
-  if (part == "stacks" || part == "chains") {
+  if (part == "stacks" || part == "chains" || part == "unjoined") {
     path.part = part;
     path.pid_text.resize(slash);
   }
@@ -85,6 +86,8 @@ std::optional<InspectRequest> Api::wanted_inspection(const Request& request) con
     wanted.kind = InspectRequest::Kind::stacks;
   else if (path->part == "chains")
     wanted.kind = InspectRequest::Kind::chains;
+  else if (path->part == "unjoined")
+    wanted.kind = InspectRequest::Kind::pthreads;
   else if (says_no(request, "waits"))
     return std::nullopt;
   auto tid = number_in<uint32_t>(request, "tid");
@@ -122,6 +125,7 @@ Answer Api::process(const Picture& picture, const Request& request, uint64_t thr
     return {200, process_document(picture, *process, threshold_ns,
                                   inspection ? inspection->inspection.get() : nullptr)};
   if (!inspection || inspection->inspection->gone) return no_process(*picture.snapshot, *path.pid);
+  if (path.part == "unjoined") return {200, unjoined_document(picture, *process, *inspection->inspection)};
   if (inspection->inspection->threads.empty() && !inspection->inspection->failure.empty())
     return error(503, "not_readable", inspection->inspection->failure);
   if (*tid && !inspection->inspection->find(**tid))

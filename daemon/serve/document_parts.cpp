@@ -102,6 +102,16 @@ Json process_identity(const Snapshot& snapshot, const ProcessView& process) {
           {"kernel", process.kernel}};
 }
 
+Json routine_json(const Inspection& inspection, const std::optional<uint32_t>& index) {
+  if (!index || *index >= inspection.routines.size()) return nullptr;
+  const StartRoutine& routine = inspection.routines[*index];
+  const auto module = inspection.modules.find(routine.module);
+  return {{"symbol", text_or_null(routine.symbol)},
+          {"module", module == inspection.modules.end() ? Json(nullptr) : text_or_null(module->second)},
+          {"offset", routine.offset},
+          {"callable", text_or_null(routine.callable)}};
+}
+
 Json wait_json(const Snapshot& snapshot, const Inspection& inspection, const InspectedThread* thread,
                std::optional<uint64_t> blocked_ns) {
   if (!thread || !thread->wait) return nullptr;

@@ -30,6 +30,9 @@ void add_blocked(Json& to, const ThreadView& thread);
 // Who a process is: the same in every document.
 Json process_identity(const Snapshot& snapshot, const ProcessView& process);
 
+// A start routine of `inspection` (API.md); null where it is not known.
+Json routine_json(const Inspection& inspection, const std::optional<uint32_t>& index);
+
 // What a thread of `inspection` waits for (API.md); null where it does not, or was not looked at. `snapshot`
 // gives names to holders and peers in other processes; `blocked_ns` makes of a timeout what is left of it.
 Json wait_json(const Snapshot& snapshot, const Inspection& inspection, const InspectedThread* thread,

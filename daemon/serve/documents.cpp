@@ -82,6 +82,7 @@ Json thread_row(const Snapshot& snapshot, const ProcessView& process, const Thre
   const InspectedThread* inspected = inspection ? inspection->find(thread.key.tid) : nullptr;
   bool same = inspected && inspected->record.id.start_boot_ns == thread.key.start_boot_ns;
   row["wait"] = same ? wait_json(snapshot, *inspection, inspected, thread.blocked_ns) : Json(nullptr);
+  row["start_routine"] = same ? routine_json(*inspection, inspected->routine) : Json(nullptr);
   row["cpu"] = thread.cpu;
   row["cpu_ns"] = thread.cpu_ns;
   row["voluntary_switches"] = thread.voluntary_switches;

@@ -135,6 +135,7 @@ std::string stacks_document(const Picture& picture, const ProcessView& process, 
     auto view = views.find(thread->record.id.tid);
     std::optional<uint64_t> blocked_ns = add_age(row, view == views.end() ? nullptr : view->second, *thread);
     row["wait"] = wait_json(snapshot, inspection, thread, blocked_ns);
+    row["start_routine"] = routine_json(inspection, thread->routine);
     row["cut"] = text_or_null(thread->cut);
     row["kernel_stack"] = kernel_stacks ? strings_json(thread->kernel_stack) : Json(nullptr);
     std::string text = dump(row);

@@ -15,6 +15,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       loiter::fuzz::bite(stack.cut == loiter::Cut::no_module);
     }
   }
+  if (auto reply = loiter::decode_reply(message, {.jobs = 0, .addresses = jobs, .type_names = jobs})) {
+    FUZZ_CHECK(reply->named.size() == jobs && reply->type_names.size() == jobs);
+    for (uint32_t place : reply->named) FUZZ_CHECK(place < reply->places.size());
+  }
   loiter::decode_facts(message);
   if (auto symbols = loiter::decode_symbols(message, jobs)) FUZZ_CHECK(symbols->size() == jobs);
   return 0;

@@ -37,6 +37,7 @@ TEST(Options, Commands) {
   EXPECT_EQ(parsed({"stacks", "5"}).command, Command::stacks);
   EXPECT_EQ(parsed({"chain", "5"}).command, Command::chain);
   EXPECT_EQ(parsed({"why", "5"}).command, Command::why);
+  EXPECT_EQ(parsed({"unjoined", "5"}).command, Command::unjoined);
 }
 
 TEST(Options, Defaults) {
@@ -133,7 +134,8 @@ TEST(Options, AloneItIsHelpAndTwo) {
 
 TEST(Options, HelpOfEachCommandHasExamples) {
   EXPECT_THAT(exit_of({"--help"}).out, HasSubstr("doctor"));
-  for (const char* command : {"ps", "tree", "events", "doctor", "scan", "top", "stacks", "chain", "why"}) {
+  for (const char* command :
+       {"ps", "tree", "events", "doctor", "scan", "top", "stacks", "chain", "why", "unjoined"}) {
     const EarlyExit exit = exit_of({command, "--help"});
     EXPECT_EQ(exit.code, 0);
     EXPECT_THAT(exit.out, HasSubstr("Usage: loiter " + std::string(command)));

@@ -89,6 +89,9 @@ TEST(FunctionTable, NestedAndHostile) {
 TEST(Demangle, CppAndBothSchemesOfRust) {
   EXPECT_EQ(demangle("_ZN6Worker4lockEi", 4096), "Worker::lock(int)");
   EXPECT_EQ(demangle("_ZN6Worker4lockEi.isra.0", 4096), "Worker::lock(int) [clone .isra.0]");
+  EXPECT_EQ(demangle_type("St6threadI6WorkerE", 4096), "std::thread<Worker>");
+  EXPECT_EQ(demangle_type("*6Worker", 4096), "Worker");
+  EXPECT_EQ(demangle_type("no type", 4096), "no type");
   EXPECT_EQ(demangle("_Z3runIiEvT_", 4096), "run<int>(int)") << "without the type of its result";
   EXPECT_EQ(demangle("_ZN4core3fmt5Write9write_fmt17h0123456789abcdefE", 4096),
             "core::fmt::Write::write_fmt");

@@ -59,6 +59,23 @@ TEST(Wire, AReplyOfAnotherShapeIsRefused) {
   EXPECT_FALSE(decode_reply(encode_reply(slots), 2));
 }
 
+TEST(Wire, NamedAddressesAndTypesComeBack) {
+  UnwindReply named = sample();
+  named.named = {1, 1, 0};
+  named.type_names = {"Functor"};
+  const std::string message = encode_reply(named);
+  auto back = decode_reply(message, ReplyShape{2, 3, 1});
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ(back->named, named.named);
+  EXPECT_EQ(back->type_names, named.type_names);
+  EXPECT_FALSE(decode_reply(message, ReplyShape{2, 2, 1}));
+  EXPECT_FALSE(decode_reply(message, ReplyShape{2, 4, 1}));
+  EXPECT_FALSE(decode_reply(message, ReplyShape{2, 3, 0}));
+  EXPECT_FALSE(decode_reply(message, ReplyShape{2, 3, 2}));
+  named.named[2] = 2;  // no such place
+  EXPECT_FALSE(decode_reply(encode_reply(named), ReplyShape{2, 3, 1}));
+}
+
 TEST(Wire, NoDamageToAReplyDoesHarm) {
   const std::string good = encode_reply(sample());
   std::mt19937 random(1);
@@ -89,7 +106,7 @@ TEST(Wire, FactsComeBack) {
 }
 
 TEST(Wire, SymbolsAndTheirNamesComeBack) {
-  const std::vector<std::string> names{"pthread_create", "", std::string(5000, 'x')};
+  const std::vector<std::string> names{"pthread_create", "", std::string(kLongestName + 9, 'x')};
   std::vector<std::string> decoded;
   const auto message = encode_symbols_request(7, names);
   ASSERT_TRUE(decode_symbols_request(message, decoded));
@@ -120,8 +137,14 @@ TEST(Wire, AnUnwindRequestPointsIntoTheSharedMemory) {
   jobs[0].place = 16;
   jobs[0].size = 32;
   jobs[1].whole = 1;
-  const auto message = encode_unwind_request(
-      {.mappings = {{1, 2, 3, 4}}, .perf_map = 9, .jobs = {}, .with_lines = true, .with_slots = true}, jobs);
+  const auto message = encode_unwind_request({.mappings = {{1, 2, 3, 4}},
+                                              .perf_map = 9,
+                                              .jobs = {},
+                                              .with_lines = true,
+                                              .with_slots = true,
+                                              .addresses = {5, 6},
+                                              .type_names = {"1A"}},
+                                             jobs);
   std::vector<std::byte> memory(64);
   std::vector<SharedJob> decoded;
   UnwindRequest request;
@@ -133,6 +156,8 @@ TEST(Wire, AnUnwindRequestPointsIntoTheSharedMemory) {
   EXPECT_EQ(request.jobs[0].memory.size(), 32u);
   EXPECT_EQ(request.jobs[0].regs->sp, 0x7000u);
   EXPECT_TRUE(request.jobs[1].whole);
+  EXPECT_EQ(request.addresses, (std::vector<uint64_t>{5, 6}));
+  EXPECT_EQ(request.type_names, std::vector<std::string>{"1A"});
   EXPECT_FALSE(decode_unwind_request(message, std::span(memory).first(40), decoded, request));
   auto cut = message;
   cut.pop_back();

@@ -54,4 +54,11 @@ std::string demangle(std::string_view name, size_t most_bytes) {
   return bounded_name({output.text, output.size}, most_bytes);
 }
 
+std::string demangle_type(std::string_view name, size_t most_bytes) {
+  constexpr std::string_view kPrefix = "typeinfo name for ";
+  if (name.starts_with('*')) name.remove_prefix(1);
+  const std::string text = demangle("_ZTS" + std::string(name), most_bytes);
+  return text.starts_with(kPrefix) ? text.substr(kPrefix.size()) : bounded_name(name, most_bytes);
+}
+
 }  // namespace loiter

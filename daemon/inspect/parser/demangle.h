@@ -13,4 +13,8 @@ namespace loiter {
 // The name itself where it is not mangled; cut, with "..." at its end, where it is longer than the bound.
 std::string demangle(std::string_view name, size_t most_bytes);
 
+// The same of a C++ type as type_info::name() has it: "St6vectorIiSaIiEE", with or without the "*" that marks
+// one of its module alone.
+std::string demangle_type(std::string_view name, size_t most_bytes);
+
 }  // namespace loiter

@@ -50,7 +50,9 @@ Result<std::vector<FoundSymbol>> Parser::find_symbols(ModuleKey key, std::span<c
 Result<UnwindReply> Parser::unwind(const UnwindRequest& request, std::span<const SharedJob> jobs) {
   auto reply = call(encode_unwind_request(request, jobs), -1);
   if (!reply) return reply.error();
-  return decode_reply(*reply, jobs.size());
+  return decode_reply(*reply, {.jobs = jobs.size(),
+                               .addresses = request.addresses.size(),
+                               .type_names = std::min(request.type_names.size(), kMostNames)});
 }
 
 }  // namespace loiter

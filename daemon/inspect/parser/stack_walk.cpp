@@ -3,9 +3,15 @@
 #include <algorithm>
 #include <map>
 
+#include "daemon/inspect/parser/demangle.h"
 #include "daemon/inspect/parser/frame_step.h"
 
 namespace loiter {
+namespace {
+
+constexpr size_t kLongestTypeName = 4096;
+
+}  // namespace
 
 StackWalk::StackWalk(ModuleStore& store, const UnwindRequest& request, size_t most_frames)
     : store_(store), request_(request), most_frames_(most_frames) {
@@ -28,7 +34,7 @@ const StackWalk::Mapping* StackWalk::mapping_of(uint64_t address) const {
   return &*after;
 }
 
-StackWalk::Spot StackWalk::make_spot(uint64_t pc, bool interrupted) {
+StackWalk::Spot StackWalk::make_spot(uint64_t pc, bool interrupted, bool with_rule) {
   Spot spot{.pc = pc, .exact = interrupted};
   const uint64_t back = spot.back();
   const Mapping* mapping = mapping_of(pc - back);
@@ -41,6 +47,7 @@ StackWalk::Spot StackWalk::make_spot(uint64_t pc, bool interrupted) {
   if (!address) return spot;
   spot.image = mapping->image;
   spot.address = *address + back;
+  if (!with_rule) return spot;
   spot.rule = &spot.image->rule_at(*address);
   if (spot.rule->problem == Cut::no_rules) spot.rule = &spot.image->code_rule_at(spot.address, interrupted);
   spot.exact = interrupted || spot.rule->signal_frame;
@@ -50,6 +57,12 @@ StackWalk::Spot StackWalk::make_spot(uint64_t pc, bool interrupted) {
 uint32_t StackWalk::spot_at(uint64_t pc, bool interrupted) {
   const auto [found, added] = spot_index_[interrupted].try_emplace(pc, static_cast<uint32_t>(spots_.size()));
   if (added) spots_.push_back(make_spot(pc, interrupted));
+  return found->second;
+}
+
+uint32_t StackWalk::named_spot(uint64_t address) {
+  const auto [found, added] = spot_index_[2].try_emplace(address, static_cast<uint32_t>(spots_.size()));
+  if (added) spots_.push_back(make_spot(address, true, false));
   return found->second;
 }
 
@@ -172,6 +185,9 @@ UnwindReply StackWalk::run() {
   UnwindReply reply;
   reply.stacks.reserve(request_.jobs.size());
   for (const StackJob& job : request_.jobs) reply.stacks.push_back(job.regs ? walk(job) : Stack{});
+  for (const uint64_t address : request_.addresses) reply.named.push_back(named_spot(address));
+  for (const std::string& name : request_.type_names)
+    reply.type_names.push_back(demangle_type(name, kLongestTypeName));
   reply.places.reserve(spots_.size());
   for (const Spot& spot : spots_) {
     reply.places.push_back(name(spot));

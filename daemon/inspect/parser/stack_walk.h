@@ -41,7 +41,8 @@ class StackWalk {
 
   Stack walk(const StackJob& job);
   uint32_t spot_at(uint64_t pc, bool interrupted);
-  Spot make_spot(uint64_t pc, bool interrupted);
+  uint32_t named_spot(uint64_t address);
+  Spot make_spot(uint64_t pc, bool interrupted, bool with_rule = true);
   const Mapping* mapping_of(uint64_t address) const;
   bool leave_leaf(const Spot& spot, const struct StackMemory& memory, Registers& registers);
   bool is_return_address(uint64_t pc);
@@ -52,7 +53,8 @@ class StackWalk {
   size_t most_frames_;
   std::vector<Mapping> mappings_;
   std::vector<Spot> spots_;
-  std::unordered_map<uint64_t, uint32_t> spot_index_[2];  // by pc; return addresses, interrupted ones
+  // By pc: return addresses, interrupted ones, those that are only to be named.
+  std::unordered_map<uint64_t, uint32_t> spot_index_[3];
 };
 
 }  // namespace loiter

@@ -24,7 +24,7 @@ enum FactsField : uint32_t {
   kHasLines,
   kHasSymbols,
 };
-enum ReplyField : uint32_t { kPlace = 1, kStack };
+enum ReplyField : uint32_t { kPlace = 1, kStack, kNamed, kTypeName };
 enum PlaceField : uint32_t { kPc = 1, kModule, kOffset, kExportName, kLine, kReachedFrom };
 enum LineField : uint32_t { kSymbol = 1, kFile, kNumber, kInlined };
 enum SymbolField : uint32_t { kSymbolEntry = 1 };
@@ -36,6 +36,29 @@ void append(std::vector<std::byte>& to, const T* items, size_t count) {
   size_t size = to.size();
   to.resize(size + count * sizeof(T));
   if (count) std::memcpy(to.data() + size, items, count * sizeof(T));
+}
+
+void append_texts(std::vector<std::byte>& to, std::span<const std::string> texts) {
+  for (const std::string& text : texts) {
+    const auto size = static_cast<uint32_t>(std::min(text.size(), kLongestName));
+    append(to, &size, 1);
+    append(to, text.data(), size);
+  }
+}
+
+bool take_texts(const std::vector<std::byte>& message, size_t& at, uint64_t count,
+                std::vector<std::string>& texts) {
+  if (count > kMostNames) return false;
+  for (uint64_t i = 0; i < count; ++i) {
+    uint32_t size = 0;
+    if (at > message.size() || message.size() - at < sizeof(size)) return false;
+    std::memcpy(&size, message.data() + at, sizeof(size));
+    at += sizeof(size);
+    if (size > kLongestName || message.size() - at < size) return false;
+    texts.emplace_back(reinterpret_cast<const char*>(message.data()) + at, size);
+    at += size;
+  }
+  return true;
 }
 
 struct Malformed {};
@@ -218,10 +241,14 @@ std::vector<std::byte> encode_unwind_request(const UnwindRequest& request, std::
                      .with_slots = request.with_slots,
                      .key = request.perf_map,
                      .mappings = request.mappings.size(),
-                     .jobs = jobs.size()};
+                     .jobs = jobs.size(),
+                     .addresses = request.addresses.size(),
+                     .type_names = std::min(request.type_names.size(), kMostNames)};
   append(message, &head, 1);
   append(message, request.mappings.data(), request.mappings.size());
   append(message, jobs.data(), jobs.size());
+  append(message, request.addresses.data(), request.addresses.size());
+  append_texts(message, std::span(request.type_names).first(head.type_names));
   return message;
 }
 
@@ -230,14 +257,22 @@ bool decode_unwind_request(const std::vector<std::byte>& message, std::span<cons
   ParserRequest head;
   if (message.size() < sizeof(head)) return false;
   std::memcpy(&head, message.data(), sizeof(head));
-  if (message.size() != sizeof(head) + head.mappings * sizeof(CodeMapping) + head.jobs * sizeof(SharedJob))
-    return false;
+  const uint64_t fixed = sizeof(head) + head.mappings * sizeof(CodeMapping) + head.jobs * sizeof(SharedJob) +
+                         head.addresses * sizeof(uint64_t);
+  if (message.size() < fixed) return false;
   const std::byte* at = message.data() + sizeof(head);
   request.mappings.resize(head.mappings);
   std::memcpy(request.mappings.data(), at, head.mappings * sizeof(CodeMapping));
   at += head.mappings * sizeof(CodeMapping);
   jobs.resize(head.jobs);
   std::memcpy(jobs.data(), at, head.jobs * sizeof(SharedJob));
+  at += head.jobs * sizeof(SharedJob);
+  request.addresses.resize(head.addresses);
+  std::memcpy(request.addresses.data(), at, head.addresses * sizeof(uint64_t));
+  request.type_names.clear();
+  size_t behind = fixed;
+  if (!take_texts(message, behind, head.type_names, request.type_names) || behind != message.size())
+    return false;
   request.perf_map = head.key;
   request.with_lines = head.with_lines;
   request.with_slots = head.with_slots;
@@ -260,11 +295,7 @@ std::vector<std::byte> encode_symbols_request(ModuleKey key, std::span<const std
   std::vector<std::byte> message;
   ParserRequest head{.op = ParserOp::find_symbols, .key = key, .jobs = names.size()};
   append(message, &head, 1);
-  for (const std::string& name : names) {
-    const auto size = static_cast<uint32_t>(std::min(name.size(), kLongestName));
-    append(message, &size, 1);
-    append(message, name.data(), size);
-  }
+  append_texts(message, names);
   return message;
 }
 
@@ -273,18 +304,8 @@ bool decode_symbols_request(const std::vector<std::byte>& message, std::vector<s
   names.clear();
   if (message.size() < sizeof(head)) return false;
   std::memcpy(&head, message.data(), sizeof(head));
-  if (head.jobs > kMostNames) return false;
   size_t at = sizeof(head);
-  for (uint64_t i = 0; i < head.jobs; ++i) {
-    uint32_t size = 0;
-    if (message.size() - at < sizeof(size)) return false;
-    std::memcpy(&size, message.data() + at, sizeof(size));
-    at += sizeof(size);
-    if (size > kLongestName || message.size() - at < size) return false;
-    names.emplace_back(reinterpret_cast<const char*>(message.data()) + at, size);
-    at += size;
-  }
-  return at == message.size();
+  return take_texts(message, at, head.jobs, names) && at == message.size();
 }
 
 // --- from the child --------------------------------------------------------------------------------
@@ -394,10 +415,12 @@ std::string encode_reply(const UnwindReply& reply) {
     to.add_fixed64(kWantedStart, stack.wanted_start);
     to.add_packed_uint32(kSlots, stack.slots.begin(), stack.slots.end());
   }
+  writer.add_packed_uint32(kNamed, reply.named.begin(), reply.named.end());
+  for (const std::string& name : reply.type_names) writer.add_bytes(kTypeName, name);
   return message;
 }
 
-Result<UnwindReply> decode_reply(std::string_view message, size_t jobs) {
+Result<UnwindReply> decode_reply(std::string_view message, const ReplyShape& shape) {
   return guarded<UnwindReply>([&] {
     protozero::pbf_reader reader(message.data(), message.size());
     UnwindReply reply;
@@ -407,13 +430,25 @@ Result<UnwindReply> decode_reply(std::string_view message, size_t jobs) {
           reply.places.push_back(decode_place(message_of(reader)));
           break;
         case kStack:
-          require(reply.stacks.size() < jobs);
+          require(reply.stacks.size() < shape.jobs);
           reply.stacks.push_back(decode_stack(message_of(reader)));
+          break;
+        case kNamed:
+          for (uint32_t place : of_type(reader, Type::length_delimited).get_packed_uint32()) {
+            require(reply.named.size() < shape.addresses);
+            reply.named.push_back(place);
+          }
+          break;
+        case kTypeName:
+          require(reply.type_names.size() < shape.type_names);
+          reply.type_names.push_back(text_of(reader));
           break;
         default:
           reader.skip();
       }
-    require(reply.stacks.size() == jobs);
+    require(reply.stacks.size() == shape.jobs && reply.named.size() == shape.addresses &&
+            reply.type_names.size() == shape.type_names);
+    for (uint32_t place : reply.named) require(place < reply.places.size());
     for (const Stack& stack : reply.stacks) {
       for (uint32_t place : stack.places) require(place < reply.places.size());
       require(stack.slots.empty() || stack.slots.size() < stack.places.size());

@@ -33,6 +33,8 @@ struct ParserRequest {
   ModuleKey key = 0;  // for unwind: the perf map
   uint64_t mappings = 0;
   uint64_t jobs = 0;  // for find_symbols: names
+  uint64_t addresses = 0;
+  uint64_t type_names = 0;
 };
 
 // A StackJob whose memory lies in the shared memory.
@@ -47,6 +49,10 @@ struct SharedJob {
   uint64_t other_size = 0;
 };
 
+// Of names in one request, those of types too; and the bytes of one.
+constexpr size_t kMostNames = 1024;
+constexpr size_t kLongestName = 4096;
+
 std::vector<std::byte> encode_module_request(ParserOp op, ModuleKey key);
 // `request`: without its jobs, which are those in shared memory.
 std::vector<std::byte> encode_unwind_request(const UnwindRequest& request, std::span<const SharedJob> jobs);
@@ -56,8 +62,6 @@ bool decode_unwind_request(const std::vector<std::byte>& message, std::span<cons
                            std::vector<SharedJob>& jobs, UnwindRequest& request);
 
 // `names`: at most kMostNames of at most kLongestName bytes; more are cut off.
-constexpr size_t kMostNames = 1024;
-constexpr size_t kLongestName = 1024;
 std::vector<std::byte> encode_symbols_request(ModuleKey key, std::span<const std::string> names);
 // False: malformed.
 bool decode_symbols_request(const std::vector<std::byte>& message, std::vector<std::string>& names);
@@ -70,7 +74,15 @@ std::string encode_facts(const ModuleFacts& facts);
 Result<ModuleFacts> decode_facts(std::string_view message);
 
 std::string encode_reply(const UnwindReply& reply);
-// `jobs`: how many stacks there must be.
-Result<UnwindReply> decode_reply(std::string_view message, size_t jobs);
+// How much of each there must be, as was asked for.
+struct ReplyShape {
+  size_t jobs = 0;
+  size_t addresses = 0;
+  size_t type_names = 0;
+};
+Result<UnwindReply> decode_reply(std::string_view message, const ReplyShape& shape);
+inline Result<UnwindReply> decode_reply(std::string_view message, size_t jobs) {
+  return decode_reply(message, ReplyShape{.jobs = jobs});
+}
 
 }  // namespace loiter
