@@ -33,6 +33,10 @@ bool same_sleep(const loiter_thread& before, const loiter_thread& after) {
          before.exec_start == after.exec_start && sleeps(after);
 }
 
+bool same_sleep_of_one(const loiter_thread& before, const loiter_thread& after) {
+  return before.id.tid == after.id.tid && sleeps(before) && same_sleep(before, after);
+}
+
 std::vector<Mapping> code_of(const std::vector<Mapping>& mappings) {
   std::vector<Mapping> code;
   std::copy_if(mappings.begin(), mappings.end(), std::back_inserter(code),
@@ -300,6 +304,41 @@ void Looker::find_routines(const std::vector<Mapping>& mappings, Inspection& ins
   routines_.find(inspection, *layout, mappings, same ? kept->second.last.get() : nullptr);
 }
 
+// Who ended while somebody is in pthread_join() for it is not forgotten; the joiner is told by where he
+// sleeps. He may just have come back, and have made another thread with the same descriptor, which has ended
+// by the time that it is looked at again: so the threads and the descriptors are looked at by turns, until
+// nothing of the process has run in between, or so often that all of this in each turn is no longer to be
+// expected.
+Result<std::vector<size_t>> Looker::certainly_unjoined(const PthreadLayout& layout,
+                                                       const std::vector<PthreadEntry>& entries,
+                                                       const Inspection& inspection, Futexes& futexes) {
+  constexpr int kTurns = 5;
+  std::unordered_set<uint64_t> alive;  // descriptors of threads that the kernel has
+  std::vector<loiter_thread> before;
+  const auto take = [&](const loiter_thread& record) {
+    add_futexes(record, futexes);
+    if (record.tls_base && record.exit_state == 0) alive.insert(layout.descriptor_of(record.tls_base));
+  };
+  for (const InspectedThread& thread : inspection.threads) take(thread.record);
+  std::vector<size_t> unjoined = unjoined_of(entries);
+  for (int turn = 0; turn < kTurns && !unjoined.empty(); ++turn) {
+    if (!reader_->read(inspection.pid, census_))
+      return Error{Error::Kind::unavailable, "its threads could not be looked at again"};
+    for (const loiter_thread& record : census_.threads) take(record);
+    auto still = pthreads_.still_unjoined(inspection.memory_tid, layout, entries, unjoined);
+    if (!still) return still;
+    unjoined = std::move(*still);
+    const bool quiet = std::equal(before.begin(), before.end(), census_.threads.begin(),
+                                  census_.threads.end(), same_sleep_of_one);
+    if (turn > 0 && quiet) break;
+    before = census_.threads;
+  }
+  std::erase_if(unjoined, [&](size_t index) {
+    return alive.contains(entries[index].descriptor) || is_waited_for(entries[index], layout, futexes);
+  });
+  return unjoined;
+}
+
 void Looker::read_pthreads(const std::vector<Mapping>& mappings, Inspection& inspection) {
   const uint32_t pid = inspection.memory_tid;
   const auto give_up = [&](const std::string& why) { inspection.pthreads_failure = why; };
@@ -310,20 +349,10 @@ void Looker::read_pthreads(const std::vector<Mapping>& mappings, Inspection& ins
   if (!entries) return give_up(entries.error().message);
   if (!hold_its_threads(*entries, *layout, inspection.threads))
     return give_up("glibc's lists do not hold its threads");
-  // Who ended while somebody is in pthread_join() for it is not forgotten. Such a joiner was there before, or
-  // is there now, or has come back by the time they are looked at once more.
   Futexes futexes;
-  for (const InspectedThread& thread : inspection.threads) add_futexes(thread.record, futexes);
-  std::vector<size_t> unjoined;
-  for (int round = 0; round < 2; ++round) {
-    auto still = pthreads_.still_unjoined(pid, *layout, *entries);
-    if (!still) return give_up(still.error().message);
-    unjoined = std::move(*still);
-    if (round > 0 || !reader_->read(inspection.pid, census_)) break;
-    for (const loiter_thread& record : census_.threads) add_futexes(record, futexes);
-  }
-  std::erase_if(unjoined, [&](size_t index) { return is_waited_for((*entries)[index], *layout, futexes); });
-  inspection.pthreads = count_pthreads(*layout, *entries, unjoined, futexes, mappings);
+  auto unjoined = certainly_unjoined(*layout, *entries, inspection, futexes);
+  if (!unjoined) return give_up(unjoined.error().message);
+  inspection.pthreads = count_pthreads(*layout, *entries, *unjoined, futexes, mappings);
   find_routines(mappings, inspection);
 }
 

@@ -68,6 +68,9 @@ class Looker {
   void read_details(const LookWish& wish, Inspection& inspection);
   void take_stacks(const LookWish& wish, const std::vector<Mapping>& mappings, Inspection& inspection);
   void find_routines(const std::vector<Mapping>& mappings, Inspection& inspection);
+  Result<std::vector<size_t>> certainly_unjoined(const PthreadLayout& layout,
+                                                 const std::vector<PthreadEntry>& entries,
+                                                 const Inspection& inspection, Futexes& futexes);
   void read_pthreads(const std::vector<Mapping>& mappings, Inspection& inspection);
   void look_inside(const LookWish& wish, Inspection& inspection);
   void check_again(Inspection& inspection);

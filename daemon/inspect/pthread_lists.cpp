@@ -94,6 +94,13 @@ PthreadFate fate_of(const PthreadEntry& entry, bool joiner_is_listed) {
   return entry.tid == 0 && (entry.cancelhandling & kExiting) ? PthreadFate::unjoined : PthreadFate::unclear;
 }
 
+std::vector<size_t> unjoined_of(const std::vector<PthreadEntry>& entries) {
+  std::vector<size_t> unjoined;
+  for (size_t i = 0; i < entries.size(); ++i)
+    if (looks_unjoined(entries[i])) unjoined.push_back(i);
+  return unjoined;
+}
+
 Result<FollowedList> PthreadListReader::follow(uint32_t pid, const PthreadLayout& layout, uint64_t head,
                                                bool user_stack, std::vector<PthreadEntry>& entries) {
   const Record fields(layout);
@@ -149,17 +156,16 @@ Result<std::vector<PthreadEntry>> PthreadListReader::read(uint32_t pid, const Pt
 // A descriptor may have been given back and taken again between the reading of its tid and that of its
 // joinid. Once more, in the other order: it had ended before, has still, and in between nobody joined it.
 Result<std::vector<size_t>> PthreadListReader::still_unjoined(uint32_t pid, const PthreadLayout& layout,
-                                                              const std::vector<PthreadEntry>& entries) {
+                                                              const std::vector<PthreadEntry>& entries,
+                                                              const std::vector<size_t>& candidates) {
   constexpr uint32_t kStride = 16;  // joinid, tid, cancelhandling
-  std::vector<size_t> unjoined;
+  std::vector<size_t> unjoined = candidates;
   std::vector<MemoryPiece> pieces;
-  for (size_t i = 0; i < entries.size(); ++i) {
-    if (!looks_unjoined(entries[i])) continue;
-    const uint64_t place = unjoined.size() * kStride, descriptor = entries[i].descriptor;
+  for (size_t i = 0; i < unjoined.size(); ++i) {
+    const uint64_t place = i * kStride, descriptor = entries[unjoined[i]].descriptor;
     pieces.push_back({.address = descriptor + layout.joinid, .size = 8, .place = place});
     pieces.push_back({.address = descriptor + layout.tid, .size = 4, .place = place + 8});
     pieces.push_back({.address = descriptor + layout.cancelhandling, .size = 4, .place = place + 12});
-    unjoined.push_back(i);
   }
   if (Status read = opener_.read_memory(pid, pieces); !read) return read.error();
   size_t kept = 0;
@@ -172,7 +178,7 @@ Result<std::vector<size_t>> PthreadListReader::still_unjoined(uint32_t pid, cons
     const bool read = pieces[3 * i].got == 8 && pieces[3 * i + 1].got == 4 && pieces[3 * i + 2].got == 4;
     if (read && looks_unjoined(again)) unjoined[kept++] = unjoined[i];
   }
-  memory_.wipe(unjoined.size() * kStride);
+  memory_.wipe(candidates.size() * kStride);
   unjoined.resize(kept);
   return unjoined;
 }

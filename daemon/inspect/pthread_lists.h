@@ -49,6 +49,9 @@ enum class PthreadFate : uint8_t {
 // `joiner_is_listed`: its joinid is another descriptor of the same process.
 PthreadFate fate_of(const PthreadEntry& entry, bool joiner_is_listed);
 
+// Indices of those that are unjoined, as they were read: candidates, no more.
+std::vector<size_t> unjoined_of(const std::vector<PthreadEntry>& entries);
+
 class PthreadListReader {
  public:
   PthreadListReader(const SharedMemory& memory, Opener& opener) : memory_(memory), opener_(opener) {}
@@ -57,9 +60,10 @@ class PthreadListReader {
   // told.
   Result<std::vector<PthreadEntry>> read(uint32_t pid, const PthreadLayout& layout);
 
-  // Of those, which are unjoined still: indices. Reads them once more.
+  // Which of these are unjoined still, of indices of `entries`. Reads them once more.
   Result<std::vector<size_t>> still_unjoined(uint32_t pid, const PthreadLayout& layout,
-                                             const std::vector<PthreadEntry>& entries);
+                                             const std::vector<PthreadEntry>& entries,
+                                             const std::vector<size_t>& candidates);
 
  private:
   Result<FollowedList> follow(uint32_t pid, const PthreadLayout& layout, uint64_t head, bool user_stack,

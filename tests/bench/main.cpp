@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "daemon/inspect/opener.h"
+#include "daemon/inspect/parser/parser.h"
 #include "daemon/sensors/bpf.h"
 #include "tests/bench/sections.h"
 #include "tests/bench/workload.h"
@@ -26,8 +28,8 @@ struct Section {
 constexpr std::array kSections{Section{"census", measure_census},     Section{"snapshot", measure_snapshot},
                                Section{"overhead", measure_overhead}, Section{"storm", measure_storm},
                                Section{"stacks", measure_stacks},     Section{"inspect", measure_inspect},
-                               Section{"look", measure_look},         Section{"pause", measure_pause},
-                               Section{"steps", measure_steps}};
+                               Section{"look", measure_look},         Section{"pthreads", measure_pthreads},
+                               Section{"pause", measure_pause},       Section{"steps", measure_steps}};
 
 // Interrupted system calls return, so that each section leaves through its destructors: no process stays.
 void catch_signals() {
@@ -93,5 +95,8 @@ void throw_if_interrupted() {
 
 int main(int argc, char** argv) {
   if (argc == 4 && std::string(argv[1]) == "workload") return loiter::bench::run_workload(argv[2], argv[3]);
+  // As loiterd does: what is measured without it has its helpers all the same.
+  if (argc == 3 && std::string(argv[1]) == "--helper")
+    return argv[2] == std::string("opener") ? loiter::run_opener_child() : loiter::run_parser_child();
   return loiter::bench::run(argc, argv);
 }

@@ -26,6 +26,7 @@ class Workload {
  public:
   // Returns when it is ready.
   // "blocked" N: that many threads asleep in a futex, for good; "deep" N: the same, each eleven frames deep.
+  // "pthreads" N: half of that many asleep, the other half ended and never joined.
   // "storm" N: on run_storm(), that many threads are born and end, spread evenly over a second; eight stay.
   // "spinning" CPU: a hundred asleep, eleven frames deep, and one that spins on that CPU once it is asked.
   // "ping_pong", "futex_wake", "getppid", "create_join" CPU: operations in a row, pinned to that CPU.

@@ -41,6 +41,11 @@ void* sleep_for_good(void*) {
   while (true) futex(&never, FUTEX_WAIT, 0);
 }
 
+void* end_soon(void*) {
+  asleep_soon.fetch_add(1);
+  return nullptr;
+}
+
 // With its caller, start_thread, clone3 and syscall: eleven frames.
 [[gnu::noinline]] long descend(int depth) {
   if (depth > 0) {
@@ -255,6 +260,12 @@ int run_operations(const std::string& name) {
 int run_workload(const std::string& name, const std::string& argument) {
   if (name == "blocked") return run_blocked(argument, sleep_for_good);
   if (name == "deep") return run_blocked(argument, sleep_deep);
+  if (name == "pthreads") {
+    const int half = std::atoi(argument.c_str()) / 2;
+    start_sleepers(half, end_soon);
+    asleep_soon = 0;
+    return run_blocked(std::to_string(half), sleep_for_good);
+  }
   if (name == "storm") return run_storm(argument);
   if (name == "spinning") return run_spinning(argument);
   pin_to(argument);

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "daemon/inspect/opener.h"
+#include "daemon/inspect/parser/parser.h"
 #include "tests/lib/await.h"
 #include "tests/lib/proc.h"
 
@@ -40,9 +41,9 @@ class LeaveNothingBehind : public ::testing::EmptyTestEventListener {
 }  // namespace loiter::test
 
 int main(int argc, char** argv) {
-  // As loiterd does: tests of the opener start it from this executable.
-  if (argc == 3 && std::strcmp(argv[1], "--helper") == 0 && std::strcmp(argv[2], "opener") == 0)
-    return loiter::run_opener_child();
+  // As loiterd does: tests of the opener and the parser start them from this executable.
+  if (argc == 3 && std::strcmp(argv[1], "--helper") == 0)
+    return std::strcmp(argv[2], "opener") == 0 ? loiter::run_opener_child() : loiter::run_parser_child();
   ::testing::InitGoogleTest(&argc, argv);
   if (!::testing::GTEST_FLAG(list_tests) && geteuid() != 0) {
     fprintf(stderr, "live_tests: needs root: they load BPF programs\n");

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
+
+#include "daemon/inspect/pthread_lists.h"
 #include "tests/lib/clocks.h"
 #include "tests/lib/daemon.h"
 #include "tests/lib/paths.h"
@@ -125,25 +128,52 @@ TEST_P(Unjoined, UnderTheDaemonsEyesAreDated) {
   EXPECT_EQ(unjoined(daemon, workload.pid()).at("unjoined"), 0);
 }
 
-// Walked while threads are made and end all the time: the number never changes.
+// Others are made and end all the time, joined and detached: the number never changes.
 TEST_P(Unjoined, AreCountedRightWhileOthersComeAndGo) {
   Workload workload(GetParam(), {"churn"});
   Daemon daemon;
-  const int walks = 10'000;
+  constexpr int kLooks = 500;
   int told = 0;
-  for (int i = 0; i < walks; ++i) {
+  for (int i = 0; i < kLooks; ++i) {
     const HttpResponse response =
         daemon.request("/v1/processes/" + std::to_string(workload.pid()) + "/unjoined");
     ASSERT_EQ(response.status, 200) << response.body;
     const json document = json::parse(response.body);
     if (document.at("unjoined").is_null()) continue;
     ++told;
-    ASSERT_EQ(document.at("unjoined"), 100) << "walk " << i << ": " << response.body.substr(0, 1000);
+    ASSERT_EQ(document.at("unjoined"), 100) << "look " << i << ": " << document.at("by_routine");
   }
-  RecordProperty("told", told);
-  EXPECT_GT(told, walks / 2) << "mostly it must be told";
+  EXPECT_GT(told, kLooks / 2) << "mostly it must be told";
   workload.command("stop");
   EXPECT_EQ(unjoined(daemon, workload.pid()).at("unjoined"), 100);
+}
+
+// The lists alone, walked as fast as can be.
+TEST_P(Unjoined, AreThereInEachOfTenThousandWalks) {
+  Workload workload(GetParam(), {"churn of detached ones"});
+  const auto pid = static_cast<uint32_t>(workload.pid());
+  std::atomic<bool> cancel = false;
+  auto memory = SharedMemory::make();
+  ASSERT_TRUE(memory) << memory.error().message;
+  Opener opener(*memory, cancel);
+  Parser parser(*memory, cancel);
+  Modules modules(opener, parser);
+  PthreadLayouts layouts(*memory, opener, parser, modules);
+  PthreadListReader lists(*memory, opener);
+  auto layout = layouts.find(pid, parse_maps(read_file("/proc/" + std::to_string(pid) + "/maps")));
+  ASSERT_TRUE(layout) << layout.error().message;
+  constexpr int kWalks = 10'000;
+  int told = 0;
+  for (int i = 0; i < kWalks; ++i) {
+    auto entries = lists.read(pid, *layout);
+    if (!entries) continue;
+    auto unjoined = lists.still_unjoined(pid, *layout, *entries, unjoined_of(*entries));
+    ASSERT_TRUE(unjoined) << unjoined.error().message;
+    ++told;
+    ASSERT_EQ(unjoined->size(), 100u) << "walk " << i;
+  }
+  EXPECT_GT(told, kWalks * 9 / 10) << "nearly always it must be told";
+  EXPECT_EQ(opener.restarts(), 0u) << "none of them hung";
 }
 
 TEST_P(Unjoined, OfListsThatLieAreNotTold) {
