@@ -55,18 +55,11 @@ class Record {
 
  private:
   void add(uint32_t field, uint32_t size) {
-    constexpr int64_t kTogether = 256;
-    const int64_t offset = int64_t{field} - base_;
-    for (ListToFollow::Range& range : ranges_)
-      if (offset >= range.offset && offset + size - range.offset <= kTogether) {
-        range.size = std::max(range.size, static_cast<uint32_t>(offset + size - range.offset));
-        return;
-      }
-    ranges_.push_back({static_cast<int32_t>(offset), size});
+    ranges_.push_back({static_cast<int32_t>(int64_t{field} - base_), size});
   }
 
   int64_t base_;
-  std::vector<ListToFollow::Range> ranges_;  // at most one a field: ListToFollow::kRanges
+  std::vector<ListToFollow::Range> ranges_;  // as many as ListToFollow::kRanges
 };
 
 bool looks_unjoined(const PthreadEntry& entry) {
@@ -78,6 +71,14 @@ std::unordered_set<uint64_t> descriptors_of(const std::vector<PthreadEntry>& ent
   all.reserve(entries.size());
   for (const PthreadEntry& entry : entries) all.insert(entry.descriptor);
   return all;
+}
+
+bool are_distinct(const std::vector<PthreadEntry>& entries) {
+  std::vector<uint64_t> all;
+  all.reserve(entries.size());
+  for (const PthreadEntry& entry : entries) all.push_back(entry.descriptor);
+  std::sort(all.begin(), all.end());
+  return std::adjacent_find(all.begin(), all.end()) == all.end();
 }
 
 }  // namespace
@@ -146,7 +147,7 @@ Result<std::vector<PthreadEntry>> PthreadListReader::read(uint32_t pid, const Pt
       whole = whole && followed->end == End::closed;
       if (followed->end != End::closed) why = followed->end;
     }
-    if (whole && descriptors_of(entries).size() == entries.size()) return entries;
+    if (whole && are_distinct(entries)) return entries;
     if (why == End::too_many || why == End::too_long) break;
   }
   return Error{Error::Kind::unavailable,
@@ -154,32 +155,36 @@ Result<std::vector<PthreadEntry>> PthreadListReader::read(uint32_t pid, const Pt
 }
 
 // A descriptor may have been given back and taken again between the reading of its tid and that of its
-// joinid. Once more, in the other order: it had ended before, has still, and in between nobody joined it.
+// joinid. Once more, in the other order: it had ended before, has still, and in between nobody had joined it.
 Result<std::vector<size_t>> PthreadListReader::still_unjoined(uint32_t pid, const PthreadLayout& layout,
                                                               const std::vector<PthreadEntry>& entries,
                                                               const std::vector<size_t>& candidates) {
-  constexpr uint32_t kStride = 16;  // joinid, tid, cancelhandling
-  std::vector<size_t> unjoined = candidates;
+  // joinid, then all from tid to cancelhandling: they are neighbours, and one piece is cheaper than two.
+  const uint32_t first = std::min(layout.tid, layout.cancelhandling);
+  const uint32_t size = std::max(layout.tid, layout.cancelhandling) + 4 - first;
+  const uint64_t stride = (8 + size + 7) & ~uint64_t{7};
+  std::vector<size_t> unjoined;
   std::vector<MemoryPiece> pieces;
-  for (size_t i = 0; i < unjoined.size(); ++i) {
-    const uint64_t place = i * kStride, descriptor = entries[unjoined[i]].descriptor;
-    pieces.push_back({.address = descriptor + layout.joinid, .size = 8, .place = place});
-    pieces.push_back({.address = descriptor + layout.tid, .size = 4, .place = place + 8});
-    pieces.push_back({.address = descriptor + layout.cancelhandling, .size = 4, .place = place + 12});
+  for (size_t begin = 0, count = 0; begin < candidates.size(); begin += count) {
+    count = std::min<size_t>(candidates.size() - begin, kBatchBytes / stride);
+    pieces.clear();
+    for (size_t i = 0; i < count; ++i) {
+      const uint64_t place = i * stride, descriptor = entries[candidates[begin + i]].descriptor;
+      pieces.push_back({.address = descriptor + layout.joinid, .size = 8, .place = place});
+      pieces.push_back({.address = descriptor + first, .size = size, .place = place + 8});
+    }
+    if (Status read = opener_.read_memory(pid, pieces); !read) return read.error();
+    for (size_t i = 0; i < count; ++i) {
+      PthreadEntry again = entries[candidates[begin + i]];
+      const std::byte* record = memory_.data() + i * stride;
+      std::memcpy(&again.joinid, record, 8);
+      std::memcpy(&again.tid, record + 8 + (layout.tid - first), 4);
+      std::memcpy(&again.cancelhandling, record + 8 + (layout.cancelhandling - first), 4);
+      const bool read = pieces[2 * i].got == 8 && pieces[2 * i + 1].got == size;
+      if (read && looks_unjoined(again)) unjoined.push_back(candidates[begin + i]);
+    }
+    memory_.wipe(count * stride);
   }
-  if (Status read = opener_.read_memory(pid, pieces); !read) return read.error();
-  size_t kept = 0;
-  for (size_t i = 0; i < unjoined.size(); ++i) {
-    PthreadEntry again = entries[unjoined[i]];
-    const std::byte* record = memory_.data() + i * kStride;
-    std::memcpy(&again.joinid, record, 8);
-    std::memcpy(&again.tid, record + 8, 4);
-    std::memcpy(&again.cancelhandling, record + 12, 4);
-    const bool read = pieces[3 * i].got == 8 && pieces[3 * i + 1].got == 4 && pieces[3 * i + 2].got == 4;
-    if (read && looks_unjoined(again)) unjoined[kept++] = unjoined[i];
-  }
-  memory_.wipe(candidates.size() * kStride);
-  unjoined.resize(kept);
   return unjoined;
 }
 

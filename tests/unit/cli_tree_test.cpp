@@ -131,6 +131,24 @@ TEST(TreeText, TellsTheWaitInWords) {
   EXPECT_THAT(lines[3], Not(HasSubstr("futex")));
 }
 
+TEST(TreeText, WhereThreadsBeganHasAColumnWhereThereIsRoom) {
+  Tree tree = tree_with_wait();
+  EXPECT_THAT(tree_lines(tree, Glyphs::unicode, false)[1], Not(HasSubstr("START")));
+  StartRoutine routine;
+  routine.symbol = "execute_native_thread_routine";
+  routine.callable = "shop::Keeper";
+  routine.module = "/usr/lib/libstdc++.so.6";
+  routine.offset = 0xd44a0;
+  tree.threads[1].routine = routine;
+  auto lines = tree_lines(tree, Glyphs::unicode, false, 200);
+  EXPECT_THAT(lines[1], HasSubstr("START"));
+  EXPECT_THAT(lines[3], HasSubstr("shop::Keeper"));
+  EXPECT_THAT(tree_lines(tree, Glyphs::unicode, false, 80)[1], Not(HasSubstr("START")));
+  routine.symbol = routine.callable = std::nullopt;
+  tree.threads[1].routine = routine;
+  EXPECT_THAT(tree_lines(tree, Glyphs::unicode, false)[3], HasSubstr("libstdc++.so.6+0xd44a0"));
+}
+
 TEST(TreeText, NarrowerItStaysWithinTheColumns) {
   for (const size_t columns : {80, 100, 120, 200}) {
     const auto lines = tree_lines(tree_with_wait(), Glyphs::unicode, false, columns);

@@ -222,8 +222,9 @@ TEST(FollowList, ThatLiesEnds) {
   }
   {
     List list(5);
-    list.at(4).next = &list.at(0);
-    list.at(0).prev = &list.head;
+    list.at(4).next = &list.at(0);  // which points back at the head
+    EXPECT_EQ(list.walk().end, End::torn);
+    list.at(0).next = &list.at(0);
     EXPECT_EQ(list.walk().end, End::cycle);
   }
   {

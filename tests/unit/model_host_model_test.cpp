@@ -80,6 +80,24 @@ TEST_F(HostModelTest, AnExitEndsAThreadAndLearnsItsName) {
   EXPECT_EQ(ended->name.view(), "one");
 }
 
+TEST_F(HostModelTest, AnEndedThreadKeepsItsThreadPointer) {
+  Event birth = birth_event(task_id(107, 100, 1400), leader_, 1401);
+  birth.tls_base = 0x7f0011;
+  apply(birth);
+  apply(exit_event(task_id(107, 100, 1400), 1500));
+  apply(exit_event(first_, 1600));
+  auto now = snapshot();
+  EXPECT_EQ(ended_in(*now, 107)->tls_base, 0x7f0011u);
+  EXPECT_EQ(ended_in(*now, 101)->tls_base, 0u) << "it was there before";
+}
+
+TEST_F(HostModelTest, AZombieTellsWhenItEnded) {
+  EXPECT_EQ(thread_in(*snapshot(), 100)->ended_boot_ns, 0u);
+  apply(exit_event(leader_, 1500));
+  EXPECT_EQ(thread_in(*snapshot(), 100)->state, TaskState::zombie);
+  EXPECT_EQ(thread_in(*snapshot(), 100)->ended_boot_ns, 1500u);
+}
+
 TEST_F(HostModelTest, ARenameTellsTheOldName) {
   apply(rename_event(first_, 1500, "uno"));
   EXPECT_EQ(old_name_, "one");

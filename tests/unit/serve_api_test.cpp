@@ -94,6 +94,7 @@ TEST_F(ApiTest, TellsWhatMustBeLookedAtInside) {
   EXPECT_FALSE(wanted->with_lines);
   EXPECT_FALSE(wanted->kernel_stacks);
   EXPECT_EQ(api_.wanted_inspection({"/v1/processes/100/chains", {}})->kind, InspectRequest::Kind::chains);
+  EXPECT_EQ(api_.wanted_inspection({"/v1/processes/100/unjoined", {}})->kind, InspectRequest::Kind::pthreads);
   EXPECT_EQ(api_.wanted_inspection({"/v1/processes/100", {}})->kind, InspectRequest::Kind::waits);
   EXPECT_FALSE(api_.wanted_inspection({"/v1/processes/100", {{"waits", "0"}}}));
   EXPECT_FALSE(api_.wanted_inspection({"/v1/processes/90/stacks", {}}));  // it has ended

@@ -163,11 +163,11 @@ TEST(ProcessDocument, HoldsWhatTheContractNames) {
   EXPECT_EQ(document["process"]["ended"], nullptr);
   EXPECT_EQ(document["ended_dropped"], 4);
   ASSERT_EQ(document["threads"].size(), 3u);
-  EXPECT_EQ(
-      keys_of(document["threads"][0]),
-      (std::set<std::string>{"tid", "parent_tid", "parent_alive", "name", "state", "born_boottime_ns",
-                             "start_time", "blocked_ns", "blocked_max_ns", "exactness", "syscall", "cpu",
-                             "cpu_ns", "voluntary_switches", "involuntary_switches", "overdue", "wait"}));
+  EXPECT_EQ(keys_of(document["threads"][0]),
+            (std::set<std::string>{"tid", "parent_tid", "parent_alive", "name", "state", "born_boottime_ns",
+                                   "start_time", "blocked_ns", "blocked_max_ns", "exactness", "syscall",
+                                   "cpu", "cpu_ns", "voluntary_switches", "involuntary_switches", "overdue",
+                                   "wait", "start_routine"}));
   ASSERT_EQ(document["ended_threads"].size(), 1u);
   EXPECT_EQ(document["ended_threads"][0],
             json::parse(R"({"tid": 101, "parent_tid": 100, "name": "", "born_boottime_ns": 101000,
