@@ -33,6 +33,9 @@
 
 namespace loiter {
 
+// Those of the mappings that hold code.
+std::vector<Mapping> code_of(const std::vector<Mapping>& mappings);
+
 struct LookWish {
   uint32_t pid = 0;
   uint64_t start_boot_ns = 0;        // 0: whichever has the pid
@@ -72,6 +75,7 @@ class Looker {
                                                  const std::vector<PthreadEntry>& entries,
                                                  const Inspection& inspection, Futexes& futexes);
   void read_pthreads(const std::vector<Mapping>& mappings, Inspection& inspection);
+  void check_pthreads(Inspection& inspection, bool read) const;
   void look_inside(const LookWish& wish, Inspection& inspection);
   void check_again(Inspection& inspection);
   void forget_ended_holder(InspectedThread& thread) const;

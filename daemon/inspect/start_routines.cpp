@@ -153,7 +153,8 @@ void StartRoutineFinder::read_glibc(const Inspection& inspection, const PthreadL
       });
 }
 
-void StartRoutineFinder::read_musl(const Inspection& inspection, std::vector<Start>& starts) {
+void StartRoutineFinder::read_musl([[maybe_unused]] const Inspection& inspection,
+                                   [[maybe_unused]] std::vector<Start>& starts) {
 #if defined(__x86_64__)
   read_each(
       inspection.memory_tid, starts, kMuslBytes, [](const Start& start) { return start.tls_base; },

@@ -53,6 +53,7 @@ TEST_F(Cli, EveryCommandPrintsOneJsonDocument) {
   EXPECT_TRUE(document({"top", "--json"}).contains("processes")) << "stdout is no terminal";
   const json tree = document({"tree", text(workload.pid()), "--json"});
   EXPECT_EQ(tids(tree.at("threads")), threads_of(workload.pid()));
+  EXPECT_EQ(document({"unjoined", text(workload.pid()), "--json"}).at("unjoined"), 0);
   const json scan = document({"scan", "--json", "--threshold", "1h"});
   EXPECT_TRUE(scan.at("findings").empty());
   EXPECT_TRUE(scan.contains("overdue") && scan.contains("not_judged"));
