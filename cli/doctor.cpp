@@ -12,7 +12,7 @@ Result<int> run_doctor(Client* client, const std::string& why_none, const Option
   std::string reason = why_none;
   std::vector<Check> checks;
   if (client) {
-    Result<nlohmann::json> answer = client->get("/v1/status?fresh=1");
+    Result<nlohmann::json> answer = client->get("/v1/status?fresh=1&measure=1");
     if (answer)
       status = std::move(*answer);
     else

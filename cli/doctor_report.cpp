@@ -72,6 +72,28 @@ void add_losses(std::vector<std::string>& lines, const json& status) {
       lines.push_back("  " + count(loss, "count") + " " + text(loss, "cause") + ": " + text(loss, "detail"));
 }
 
+// Of a daemon that knows of them: what a hit costs here, where they are, and where they could not be placed.
+void add_uprobes(std::vector<std::string>& lines, const json& status) {
+  const auto found = status.find("uprobes");
+  if (found == status.end()) return;
+  const json& uprobes = *found;
+  std::string line = "uprobes: " + text(uprobes, "mode") + ", " + count(uprobes, "placed") + " in place";
+  if (uprobes.at("libraries") != 0) line += " in " + count(uprobes, "libraries") + " libraries of this host";
+  if (!uprobes.at("processes").empty())
+    line += " in " + std::to_string(uprobes.at("processes").size()) + " processes";
+  if (!uprobes.at("hit_ns").is_null())
+    line += "; a hit costs its thread " + length(uprobes, "hit_ns") + " here";
+  if (!uprobes.at("hit_failure").is_null()) line += "; cannot be had: " + text(uprobes, "hit_failure");
+  lines.push_back(line);
+  if (uprobes.at("failed") != 0) lines.push_back("  " + count(uprobes, "failed") + " could not be placed:");
+  for (const json& failure : uprobes.at("failures"))
+    lines.push_back(
+        "  " + count(failure, "count") + " " +
+        (failure.at("function").is_null() ? "all functions" : text(failure, "function")) + " of " +
+        (failure.at("library").is_null() ? "process " + count(failure, "pid") : text(failure, "library")) +
+        ": " + text(failure, "reason"));
+}
+
 void add_status(std::vector<std::string>& lines, const json& status) {
   const json& host = status.at("host");
   const json& census = status.at("census");
@@ -86,6 +108,7 @@ void add_status(std::vector<std::string>& lines, const json& status) {
                   ", published after " + length(census, "publish_ns") + ", every " +
                   length(status, "census_interval_ns"));
   add_losses(lines, status);
+  add_uprobes(lines, status);
   lines.push_back("memory: " + mebibytes(memory.at("pss_bytes")) + ", BPF maps " +
                   mebibytes(memory.at("bpf_bytes")));
   for (const json& map : memory.at("bpf_maps"))

@@ -44,12 +44,47 @@ std::string end_of(const json& event) {
   return text;
 }
 
+std::string word(const json& event, const char* key) {
+  return known(event, key) ? escape_for_terminal(event.at(key).get<std::string>()) : "?";
+}
+
+// Which uprobes are in place from here on.
+std::string probes_of(const json& event) {
+  std::string text = "probes  " + number(event, "pid");
+  if (!event.at("placed").empty()) text += " on";
+  const char* separator = " ";
+  for (const json& function : event.at("placed")) {
+    text += separator + escape_for_terminal(function.get<std::string>());
+    separator = ", ";
+  }
+  for (const json& failure : event.at("failed"))
+    text += "; none on " + (known(failure, "function") ? word(failure, "function") : "any function") +
+            (known(failure, "library") ? " of " + word(failure, "library") : "") + ": " +
+            word(failure, "reason");
+  return text;
+}
+
+std::string call_of(const json& event) {
+  std::string text =
+      "call    " + number(event, "pid") + "/" + number(event, "tid") + " " + word(event, "function") + "(";
+  if (known(event, "routine"))
+    text += "routine " + word(event, "routine") + ", argument " + word(event, "argument") +
+            (event.at("detached") == true ? ", detached" : "");
+  else if (known(event, "argument"))
+    text += word(event, "argument");
+  else
+    text += word(event, "pthread");
+  return text + ")";
+}
+
 std::string describe(const json& event) {
   const std::string type = event.at("type");
   if (type == "start") return "start   watching";
   if (type == "lost")
     return "lost    " + number(event, "count") + " (" +
            escape_for_terminal(event.at("cause").get<std::string>()) + ")";
+  if (type == "probes") return probes_of(event);
+  if (type == "pthread") return call_of(event);
   const std::string task = number(event, "pid") + "/" + number(event, "tid") + " " + quoted(event, "name");
   if (type == "birth")
     return "birth   " + task + (event.value("process", false) ? " process" : " thread") + " made by " +

@@ -27,7 +27,8 @@ Result<int> run_events(Client& client, const Options& options, Output& out) {
     count += event.value("type", nlohmann::json()) != "start";
     return out.flush() && !(options.count && count >= *options.count);
   };
-  const Target target = Target("/v1/events").with("pid", options.pid);
+  Target target = Target("/v1/events").with("pid", options.pid);
+  if (options.pthreads) target = target.with("pthreads", 1);
   Status streamed = client.stream(target.text(), on_line);
   if (!streamed) return streamed.error();
   return 0;

@@ -20,7 +20,7 @@ constexpr uint64_t kMinInterval = 100'000'000;
 struct Raw {
   std::string socket, threshold, pid, tid, sort, limit, count, look_for, interval;
   bool json = false, kernel_threads = false, ended = false, strict = false, once = false;
-  bool kernel_stacks = false, no_lines = false;
+  bool kernel_stacks = false, no_lines = false, pthreads = false;
 };
 
 std::optional<uint64_t> parse_number(const std::string& text) {
@@ -200,6 +200,10 @@ void add_options_of(CLI::App& command, Command which, Raw& raw) {
       break;
     case Command::events:
       add_pid(command, raw, "of this process, and the births of its children");
+      command.add_flag(
+          "--pthreads", raw.pthreads,
+          "also its calls of pthread_create, join, detach and exit, by uprobes: with --pid, or of\n"
+          "all processes where loiterd runs with --uprobes all");
       command.add_option("--count", raw.count, "end after N events")->type_name("N")->check(check_number);
       add_for(command, raw, "end after this time");
       break;
@@ -248,6 +252,7 @@ Options convert(const Raw& raw, Command command) {
   options.once = raw.once;
   options.kernel_stacks = raw.kernel_stacks;
   options.lines = !raw.no_lines;
+  options.pthreads = raw.pthreads;
   if (!raw.interval.empty()) options.interval_ns = *parse_duration(raw.interval);
   return options;
 }

@@ -31,7 +31,8 @@ struct Options {
   bool strict = false;
   bool once = false;
   bool kernel_stacks = false;
-  bool lines = true;  // stacks: files and lines too, not symbols alone
+  bool pthreads = false;  // events: calls of the thread library too
+  bool lines = true;      // stacks: files and lines too, not symbols alone
   uint64_t interval_ns = 1'000'000'000;
 };
 

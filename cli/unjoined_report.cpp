@@ -80,6 +80,16 @@ std::string others_text(const json& document) {
   return text;
 }
 
+std::string probes_text(const json& probes) {
+  const auto count = [&](const char* key) { return std::to_string(probes.at(key).get<uint64_t>()); };
+  std::string text = "uprobes since " + escape_for_terminal(probes.at("since").get<std::string>()) + ": " +
+                     count("created") + " made, " + count("joined") + " joined, " + count("detached") +
+                     " detached and ended, " + count("unjoined") + " ended unjoined";
+  if (probes.at("undecided") != 0)
+    text += ", " + count("undecided") + " in a join that may have run out of time";
+  return text;
+}
+
 }  // namespace
 
 std::vector<std::string> unjoined_lines(const json& document) {
@@ -100,6 +110,7 @@ std::vector<std::string> unjoined_lines(const json& document) {
     if (const std::string others = others_text(document); !others.empty())
       lines.push_back("the others: " + others);
   }
+  if (const json* probes = member(document, "probes")) lines.push_back(probes_text(*probes));
   add_zombies(lines, document.at("zombies"));
   for (const json& finding : document.at("findings"))
     if (const json* hint = member(finding, "hint"))

@@ -30,18 +30,20 @@ constexpr uint64_t kLossLogNs = 60'000'000'000;
 
 }  // namespace
 
-Collector::Collector(const DaemonOptions& options, Board& board, EventHub& hub)
+Collector::Collector(const DaemonOptions& options, Board& board, EventHub& hub, PthreadWatch& watch)
     : options_(options),
       board_(board),
       hub_(hub),
+      watch_(watch),
       model_({options.max_threads, options.max_ended, options.keep_ended_ns},
              [procfs = Procfs()](uint32_t pid, uint64_t start) { return procfs.details(pid, start); }),
+      pthreads_({}, options.uprobes == UprobeMode::all),
       request_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       wall_(WallClock::now()) {}
 
-Result<std::unique_ptr<Collector>> Collector::open(const DaemonOptions& options, Board& board,
-                                                   EventHub& hub) {
-  std::unique_ptr<Collector> collector(new Collector(options, board, hub));
+Result<std::unique_ptr<Collector>> Collector::open(const DaemonOptions& options, Board& board, EventHub& hub,
+                                                   PthreadWatch& watch) {
+  std::unique_ptr<Collector> collector(new Collector(options, board, hub, watch));
   auto events = EventReader::open({options.ring_size, options.tracepoints, options.kernel_threads});
   if (!events) return events.error();
   collector->events_ = std::move(*events);
@@ -105,15 +107,30 @@ void Collector::on_census_due() {
   take_census();
 }
 
+// Before the events that this concerns: what was placed meanwhile tells from then on.
+void Collector::follow_watch() {
+  for (const PthreadWatch::Change& change : watch_.take_changes()) {
+    const TaskKey process{change.pid, change.start_boot_ns};
+    if (change.watched)
+      pthreads_.watch(process, change.since_boot_ns);
+    else
+      pthreads_.unwatch(process);
+  }
+}
+
 void Collector::drain() {
   batch_.clear();
   events_->drain(batch_);
+  watch_.drain(batch_);
+  follow_watch();
   // CPUs race for places in the ring; the model wants causes before effects.
   std::stable_sort(batch_.begin(), batch_.end(),
                    [](const Event& a, const Event& b) { return a.boot_ns < b.boot_ns; });
   std::string old_name;
   for (Event& event : batch_) {
     model_.apply(event, old_name);
+    pthreads_.apply(event);
+    if (event.type == LOITER_EVENT_EXEC) watch_.on_exec(event.task.tgid, event.boot_ns);
     hub_.push(event, old_name, wall_);
   }
   if (!batch_.empty()) hub_.flush();
@@ -166,6 +183,10 @@ void Collector::take_census() {
   picture->facts = facts_;
   auto snapshot = model_.publish(wall_);
   picture->losses = count_losses(*snapshot);
+  pthreads_.expire(*snapshot);
+  picture->pthreads = pthreads_.publish();
+  picture->uprobes = watch_.status();
+  watch_.on_published(*snapshot);
   picture->snapshot = std::move(snapshot);
   cost_.publish_ns = monotonic_now_ns() - begin;
   cost_.cpu_ns = thread_cpu_now_ns() - cpu_before;
@@ -177,11 +198,12 @@ void Collector::take_census() {
 // All losses of all planes by cause.
 std::vector<LossCount> Collector::count_losses(const Snapshot& snapshot) {
   std::vector<LossCount> losses = events_->losses();
-  for (const LossCount& more : census_reader_->losses()) {
-    auto same = std::find_if(losses.begin(), losses.end(),
-                             [&](const LossCount& loss) { return loss.cause == more.cause; });
-    if (same != losses.end()) same->count += more.count;
-  }
+  for (const std::vector<LossCount>& others : {census_reader_->losses(), watch_.losses()})
+    for (const LossCount& more : others) {
+      auto same = std::find_if(losses.begin(), losses.end(),
+                               [&](const LossCount& loss) { return loss.cause == more.cause; });
+      if (same != losses.end()) same->count += more.count;
+    }
   losses.push_back({"census_failed", "censuses that could not be read to their end", cost_.failed});
   losses.push_back({"threads_over_limit", "live threads of the last census beyond --max-threads",
                     snapshot.threads_over_limit});

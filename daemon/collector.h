@@ -14,7 +14,9 @@
 #include "daemon/base/fd.h"
 #include "daemon/base/result.h"
 #include "daemon/model/host_model.h"
+#include "daemon/model/pthread_book.h"
 #include "daemon/options.h"
+#include "daemon/pthread_watch.h"
 #include "daemon/sensors/census_reader.h"
 #include "daemon/sensors/event_reader.h"
 #include "daemon/serve/event_hub.h"
@@ -26,7 +28,8 @@ class Collector {
  public:
   // Opens the sensors: events are attached before this returns, so that nothing falls between them and the
   // first census.
-  static Result<std::unique_ptr<Collector>> open(const DaemonOptions& options, Board& board, EventHub& hub);
+  static Result<std::unique_ptr<Collector>> open(const DaemonOptions& options, Board& board, EventHub& hub,
+                                                 PthreadWatch& watch);
 
   // Hooks itself into `loop` and takes the first census. `published` is called after each picture.
   Status start(EventLoop& loop, std::shared_ptr<DaemonFacts> facts, std::function<void()> published);
@@ -42,11 +45,12 @@ class Collector {
     uint64_t logged = 0;
     uint64_t logged_mono_ns = 0;
   };
-  Collector(const DaemonOptions& options, Board& board, EventHub& hub);
+  Collector(const DaemonOptions& options, Board& board, EventHub& hub, PthreadWatch& watch);
   void on_drain_timer();
   void on_census_due();
   void on_request();
   void drain();
+  void follow_watch();
   void take_census();
   Status take_pass(CensusReader::Depth depth);
   CensusReader::Depth next_depth();
@@ -56,7 +60,9 @@ class Collector {
   DaemonOptions options_;
   Board& board_;
   EventHub& hub_;
+  PthreadWatch& watch_;
   HostModel model_;
+  PthreadBook pthreads_;
   std::unique_ptr<EventReader> events_;
   std::unique_ptr<CensusReader> census_reader_;
   std::shared_ptr<DaemonFacts> facts_;

@@ -22,6 +22,7 @@
 #include "daemon/inspect/parser/parser.h"
 #include "daemon/options.h"
 #include "daemon/privileges.h"
+#include "daemon/pthread_watch.h"
 #include "daemon/sensors/bpf.h"
 #include "daemon/sensors/features.h"
 #include "daemon/serve/api.h"
@@ -90,17 +91,24 @@ int run(const DaemonOptions& options) {
 
   Board board;
   EventHub hub;
-  auto collector = Collector::open(options, board, hub);
+  // Stops before the watch that it calls back; made before the collector, which asks both.
+  std::optional<Inspector> inspector;
+  PthreadWatch watch({.mode = options.uprobes,
+                      .find = [&](const InspectRequest& request,
+                                  Inspector::Done done) { inspector->submit(request, std::move(done)); },
+                      .hub = &hub});
+  inspector.emplace(std::make_shared<SnapshotLookup>(board));
+  auto collector = Collector::open(options, board, hub, watch);
   if (!collector) return fail(collector.error());
   std::shared_ptr<DaemonFacts> facts = gather_facts(options);
   facts->capabilities = std::move(*capabilities);
 
-  Api api(board, Procfs());
-  Inspector inspector(std::make_shared<SnapshotLookup>(board));
+  Api api(board, Procfs(), [&] { return watch.measure_hit_ns(); });
   auto server = HttpServer::start({api, board, hub, [&] { (*collector)->request_census(); },
                                    [&](const InspectRequest& request, Inspector::Done done) {
-                                     inspector.submit(request, std::move(done));
-                                   }},
+                                     inspector->submit(request, std::move(done));
+                                   },
+                                   [&](uint32_t pid) { return watch.attach(pid); }},
                                   socket ? socket->take_fd() : Fd());
   if (!server) return fail(server.error());
 
@@ -119,7 +127,8 @@ int run(const DaemonOptions& options) {
   spdlog::info("loiterd {} watches this host{}{}", kVersion, control ? "" : ", serving on ",
                control ? "" : options.socket_path);
   loop.run();
-  inspector.stop();
+  inspector->stop();
+  watch.stop();
   // Its file goes while the socket is still open: closed, its inode could be another daemon's by then.
   socket.reset();
   spdlog::info("loiterd ends");

@@ -72,6 +72,14 @@ std::optional<DaemonOptions> parse_daemon_options(int argc, char** argv, int& ex
   app.add_option("--tracepoints", options.tracepoints, "how events are hooked: auto, btf or raw")
       ->transform(CLI::CheckedTransformer(hooks, CLI::ignore_case).description(""))
       ->type_name("HOW");
+  std::map<std::string, UprobeMode> uprobes{
+      {"attached", UprobeMode::attached}, {"all", UprobeMode::all}, {"none", UprobeMode::none}};
+  app.add_option("--uprobes", options.uprobes,
+                 "where calls of thread libraries are probed: in processes that somebody attaches to "
+                 "(attached), all, "
+                 "none; a hit costs its thread microseconds (loiter doctor)")
+      ->transform(CLI::CheckedTransformer(uprobes, CLI::ignore_case).description(""))
+      ->type_name("WHERE");
   add_bounds(app, options);
   app.add_option("--log-level", options.log_level, "trace, debug, info, warning, error or off")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}).description(""))

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "daemon/sensors/event_reader.h"
+#include "daemon/sensors/pthread_probes.h"
 
 namespace loiter {
 
@@ -20,6 +21,7 @@ struct DaemonOptions {
   size_t max_threads = 262'144;
   size_t max_ended = 16'384;
   uint64_t keep_ended_ns = 300'000'000'000;
+  UprobeMode uprobes = UprobeMode::attached;
   std::string log_level = "info";
 };
 

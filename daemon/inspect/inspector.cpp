@@ -62,6 +62,10 @@ InspectAnswerPtr answer(Looker& looker, const InspectRequest& request) {
         own != answer->inspections.end() ? own->second : failed(request.pid, "not looked at");
     return answer;
   }
+  if (request.kind == InspectRequest::Kind::thread_libraries) {
+    answer->inspection = looker.find_thread_libraries(wish, answer->thread_libraries);
+    return answer;
+  }
   wish.tid = request.tid;
   wish.stacks = request.kind == InspectRequest::Kind::stacks;
   wish.with_lines = wish.stacks && request.with_lines;

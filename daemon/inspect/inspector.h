@@ -21,11 +21,12 @@
 #include "daemon/inspect/chain.h"
 #include "daemon/inspect/host_lookup.h"
 #include "daemon/inspect/inspection.h"
+#include "daemon/inspect/probe_finder.h"
 
 namespace loiter {
 
 struct InspectRequest {
-  enum class Kind : uint8_t { waits, stacks, chains, pthreads };
+  enum class Kind : uint8_t { waits, stacks, chains, pthreads, thread_libraries };
   Kind kind = Kind::waits;
   uint32_t pid = 0;
   uint64_t start_boot_ns = 0;        // of the process meant; another one by that pid is "gone"
@@ -39,6 +40,7 @@ struct InspectAnswer {
   InspectionPtr inspection;                       // never null
   std::vector<Chain> chains;                      // where they were asked for
   std::map<uint32_t, InspectionPtr> inspections;  // of all processes that chains lead through
+  ThreadLibraries thread_libraries;               // where they were asked for
 };
 using InspectAnswerPtr = std::shared_ptr<const InspectAnswer>;
 

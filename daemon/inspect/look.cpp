@@ -9,6 +9,8 @@
 namespace loiter {
 namespace {
 
+constexpr const char* kHungBefore = "reading this process hung a moment ago: it is left alone for a minute";
+
 constexpr size_t kMaxMapsBytes = 24 << 20;
 constexpr uint64_t kLeaveAloneNs = 60'000'000'000;  // who made the opener hang would do so again
 
@@ -41,6 +43,7 @@ Looker::Looker(const HostLookup& host, const std::atomic<bool>& cancel, SharedMe
       layouts_(memory_, opener_, parser_, modules_),
       pthreads_(memory_, opener_),
       routines_(memory_, opener_, parser_, modules_),
+      probes_(opener_, parser_, modules_),
       reader_(std::move(reader)),
       waits_(memory_, opener_, *reader_, host_) {}
 
@@ -259,7 +262,7 @@ InspectionPtr Looker::look(const LookWish& wish) {
   if (wants_details(wish, *inspection)) read_details(wish, *inspection);
   uint64_t restarts = opener_.restarts();
   if (is_hung(*inspection)) {
-    inspection->failure = "reading this process hung a moment ago: it is left alone for a minute";
+    inspection->failure = kHungBefore;
     for (InspectedThread& thread : inspection->threads)
       if (thread.blocked) thread.cut = inspection->failure;
     waits_.find_without_memory(*inspection);
@@ -272,6 +275,25 @@ InspectionPtr Looker::look(const LookWish& wish) {
   name_modules(*inspection);
   inspection->mono_ns = monotonic_now_ns();
   if (!wish.stacks && !wish.pthreads) keep(inspection);
+  return inspection;
+}
+
+InspectionPtr Looker::find_thread_libraries(const LookWish& wish, ThreadLibraries& libraries) {
+  auto inspection = std::make_shared<Inspection>();
+  inspection->pid = wish.pid;
+  if (!read_threads(wish, *inspection)) return inspection;
+  uint64_t restarts = opener_.restarts();
+  if (is_hung(*inspection)) {
+    inspection->failure = kHungBefore;
+    return inspection;
+  }
+  auto maps = opener_.read_file("/proc/" + std::to_string(inspection->memory_tid) + "/maps", kMaxMapsBytes);
+  if (maps)
+    libraries = probes_.find(inspection->memory_tid, parse_maps(*maps));
+  else
+    inspection->failure = "its memory map: " + maps.error().message;
+  if (opener_.restarts() != restarts)
+    hung_until_[{wish.pid, inspection->start_boot_ns}] = monotonic_now_ns() + kLeaveAloneNs;
   return inspection;
 }
 

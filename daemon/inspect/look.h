@@ -22,6 +22,7 @@
 #include "daemon/inspect/modules.h"
 #include "daemon/inspect/opener.h"
 #include "daemon/inspect/parser/parser.h"
+#include "daemon/inspect/probe_finder.h"
 #include "daemon/inspect/pthread_layout.h"
 #include "daemon/inspect/pthread_lists.h"
 #include "daemon/inspect/shape_finder.h"
@@ -53,6 +54,9 @@ class Looker {
   static Result<std::unique_ptr<Looker>> make(const HostLookup& host, const std::atomic<bool>& cancel);
 
   InspectionPtr look(const LookWish& wish);
+
+  // Where probes on its thread library go; of the inspection only who it is, and why nothing was found.
+  InspectionPtr find_thread_libraries(const LookWish& wish, ThreadLibraries& libraries);
 
  private:
   Looker(const HostLookup& host, const std::atomic<bool>& cancel, SharedMemory memory,
@@ -92,6 +96,7 @@ class Looker {
   PthreadLayouts layouts_;
   PthreadListReader pthreads_;
   StartRoutineFinder routines_;
+  ProbeFinder probes_;
   std::unique_ptr<TaskReader> reader_;
   WaitFinder waits_;
   Census census_;

@@ -32,6 +32,9 @@ class Modules {
   // The path that a module was mapped from; empty: unknown.
   const std::string& name(ModuleKey key) const;
 
+  // The file behind a mapping, as it is mapped.
+  Result<Fd> open_mapped(uint32_t pid, const Mapping& mapping);
+
   // The parser could not live with one of these: they are not given to it again.
   void blame_last();
 
@@ -46,7 +49,6 @@ class Modules {
   using Id = std::tuple<uint32_t, uint32_t, uint64_t, std::string>;  // device, inode, path
 
   void give(uint32_t pid, const Mapping& mapping, File& file);
-  Result<Fd> open_mapped(uint32_t pid, const Mapping& mapping);
   Result<Fd> copy_vdso(uint32_t pid, const Mapping& mapping);
   void give_debug_file(uint32_t pid, const Mapping& mapping, File& file);
   bool try_debug_file(uint32_t pid, const std::string& path, File& file);

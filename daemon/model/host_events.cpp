@@ -18,6 +18,8 @@ void HostModel::apply(Event& event, std::string& old_name) {
       return on_exit(event);
     case LOITER_EVENT_RENAME:
       return on_rename(event, old_name);
+    case LOITER_EVENT_PTHREAD:  // for PthreadBook
+      return;
   }
 }
 

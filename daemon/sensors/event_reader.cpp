@@ -62,6 +62,20 @@ bool decode_rename(const void* data, size_t size, Event& event) {
   return true;
 }
 
+bool decode_pthread(const void* data, size_t size, Event& event) {
+  loiter_pthread record{};
+  if (!take(data, size, record) || record.call >= LOITER_PTHREAD_CALL_COUNT ||
+      record.detached > LOITER_DETACHED_UNKNOWN)
+    return false;
+  event.call = static_cast<loiter_pthread_call>(record.call);
+  event.tls_base = record.tls_base;
+  event.thread = record.thread;
+  event.routine = record.routine;
+  event.arg = record.arg;
+  event.detached = static_cast<loiter_detached>(record.detached);
+  return true;
+}
+
 uint64_t recursion_misses(int prog_fd) {
   bpf_prog_info info{};
   uint32_t length = sizeof(info);
@@ -85,6 +99,8 @@ bool decode_event(const void* data, size_t size, Event& event) {
       return decode_exit(data, size, event);
     case LOITER_EVENT_RENAME:
       return decode_rename(data, size, event);
+    case LOITER_EVENT_PTHREAD:
+      return decode_pthread(data, size, event);
     default:
       return false;
   }

@@ -30,10 +30,17 @@ struct Event {
   uint64_t clone_flags = 0;  // birth
   uint32_t parent_tgid = 0;  // birth
   uint32_t task_flags = 0;   // birth: PF_*
-  uint64_t tls_base = 0;     // birth
+  uint64_t tls_base = 0;     // birth; pthread
 
   uint32_t old_tid = 0;  // exec
   std::string filename;  // exec
+
+  // Of a call of the thread library; `tls_base` is the caller's.
+  loiter_pthread_call call{};
+  uint64_t thread = 0;         // join, detach: the pthread_t
+  uint64_t routine = 0;        // create
+  uint64_t arg = 0;            // create, exit; join: 0: without a time limit
+  loiter_detached detached{};  // create
 
   uint64_t cpu_ns = 0;     // exit
   uint32_t exit_code = 0;  // exit: as wait4 tells it

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "daemon/serve/inspect_documents.h"
+#include "daemon/serve/pthread_documents.h"
 #include "daemon/serve/unjoined_document.h"
 
 namespace loiter {
@@ -48,7 +49,7 @@ std::optional<ProcessPath> process_path(const Request& request) {
   path.pid_text = request.path.substr(kProcessPrefix.size());
   size_t slash = path.pid_text.find('/');
   std::string part = slash == std::string::npos ? "" : path.pid_text.substr(slash + 1);
-  if (part == "stacks" || part == "chains" || part == "unjoined") {
+  if (part == "stacks" || part == "chains" || part == "unjoined" || part == "pthreads") {
     path.part = part;
     path.pid_text.resize(slash);
   }
@@ -71,6 +72,10 @@ bool Api::wants_fresh(const Request& request) {
   return flag_in(request, "fresh");
 }
 
+bool Api::wants_pthreads(const Request& request) {
+  return flag_in(request, "pthreads");
+}
+
 Result<std::optional<uint32_t>> Api::stream_pid(const Request& request) {
   return number_in<uint32_t>(request, "pid");
 }
@@ -88,7 +93,7 @@ std::optional<InspectRequest> Api::wanted_inspection(const Request& request) con
     wanted.kind = InspectRequest::Kind::chains;
   else if (path->part == "unjoined")
     wanted.kind = InspectRequest::Kind::pthreads;
-  else if (says_no(request, "waits"))
+  else if (path->part == "pthreads" || says_no(request, "waits"))
     return std::nullopt;
   auto tid = number_in<uint32_t>(request, "tid");
   if (!tid) return std::nullopt;  // answer() tells
@@ -105,11 +110,17 @@ Answer Api::answer(const Request& request, size_t event_streams, const InspectAn
   if (!threshold) return error(400, "bad_request", threshold.error().message);
   uint64_t threshold_ns = threshold->value_or(picture->facts->threshold_ns);
 
-  if (request.path == "/v1/status") return {200, status_document(*picture, event_streams)};
+  if (request.path == "/v1/status") return {200, status(*picture, request, event_streams)};
   if (request.path == "/v1/processes") return {200, processes_document(*picture, threshold_ns)};
   if (request.path == "/v1/scan") return scan(*picture, request, threshold_ns);
   if (process_path(request)) return process(*picture, request, threshold_ns, inspection);
   return error(404, "no_such_endpoint", "there is no " + request.path);
+}
+
+std::string Api::status(const Picture& picture, const Request& request, size_t event_streams) const {
+  if (!measure_hit_ || !flag_in(request, "measure")) return status_document(picture, event_streams, nullptr);
+  const Result<uint64_t> hit_ns = measure_hit_();
+  return status_document(picture, event_streams, &hit_ns);
 }
 
 Answer Api::process(const Picture& picture, const Request& request, uint64_t threshold_ns,
@@ -124,6 +135,7 @@ Answer Api::process(const Picture& picture, const Request& request, uint64_t thr
   if (path.part.empty())
     return {200, process_document(picture, *process, threshold_ns,
                                   inspection ? inspection->inspection.get() : nullptr)};
+  if (path.part == "pthreads") return {200, pthreads_document(picture, *process)};
   if (!inspection || inspection->inspection->gone) return no_process(*picture.snapshot, *path.pid);
   if (path.part == "unjoined") return {200, unjoined_document(picture, *process, *inspection->inspection)};
   if (inspection->inspection->threads.empty() && !inspection->inspection->failure.empty())

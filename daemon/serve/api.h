@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -28,12 +29,17 @@ struct Answer {
 
 class Api {
  public:
-  Api(const Board& board, Procfs procfs) : board_(board), procfs_(std::move(procfs)) {}
+  // `measure_hit`: what a uprobe's hit costs, in nanoseconds; takes some 20 ms. Empty: not known.
+  Api(const Board& board, Procfs procfs, std::function<Result<uint64_t>()> measure_hit = {})
+      : board_(board), procfs_(std::move(procfs)), measure_hit_(std::move(measure_hit)) {}
 
   // True where the path is that of the event stream, which has no document.
   static bool is_stream(const Request& request) { return request.path == "/v1/events"; }
   // True where the caller asks for a census that begins after the request.
   static bool wants_fresh(const Request& request);
+
+  // True where the stream's listener wants the calls of thread libraries.
+  static bool wants_pthreads(const Request& request);
 
   // What has to be looked at inside a process before this request can be answered; nullopt: nothing.
   std::optional<InspectRequest> wanted_inspection(const Request& request) const;
@@ -51,11 +57,13 @@ class Api {
  private:
   Answer process(const Picture& picture, const Request& request, uint64_t threshold_ns,
                  const InspectAnswer* inspection) const;
+  std::string status(const Picture& picture, const Request& request, size_t event_streams) const;
   Answer scan(const Picture& picture, const Request& request, uint64_t threshold_ns) const;
   Answer no_process(const Snapshot& snapshot, uint32_t pid) const;
 
   const Board& board_;
   Procfs procfs_;
+  std::function<Result<uint64_t>()> measure_hit_;
 };
 
 }  // namespace loiter

@@ -10,6 +10,7 @@
 #include "daemon/base/version.h"
 #include "daemon/detect/overdue.h"
 #include "daemon/serve/document_parts.h"
+#include "daemon/serve/pthread_documents.h"
 
 namespace loiter {
 namespace {
@@ -203,16 +204,17 @@ Json losses_json(const Picture& picture) {
 Json memory_json(const Picture& picture) {
   Json maps = Json::array();
   uint64_t bpf_bytes = 0;
-  for (const BpfMapSize& map : picture.facts->maps) {
-    maps.push_back({{"name", map.name}, {"bytes", map.bytes}});
-    bpf_bytes += map.bytes;
-  }
+  for (const auto* list : {&picture.facts->maps, &picture.uprobes.maps})
+    for (const BpfMapSize& map : *list) {
+      maps.push_back({{"name", map.name}, {"bytes", map.bytes}});
+      bpf_bytes += map.bytes;
+    }
   return {{"pss_bytes", own_pss_bytes()}, {"bpf_bytes", bpf_bytes}, {"bpf_maps", std::move(maps)}};
 }
 
 }  // namespace
 
-std::string status_document(const Picture& picture, size_t event_streams) {
+std::string status_document(const Picture& picture, size_t event_streams, const Result<uint64_t>* hit_ns) {
   const DaemonFacts& facts = *picture.facts;
   const Snapshot& snapshot = *picture.snapshot;
   Json json = {
@@ -244,6 +246,7 @@ std::string status_document(const Picture& picture, size_t event_streams) {
                     {"ended", snapshot.events.ended},
                     {"execs", snapshot.events.execs},
                     {"renames", snapshot.events.renames}};
+  json["uprobes"] = uprobes_json(picture.uprobes, hit_ns);
   json["losses"] = losses_json(picture);
   json["losses_total"] = picture.losses_total();
   json["repairs"] = {{"added", snapshot.repairs.added},     {"removed", snapshot.repairs.removed},

@@ -15,7 +15,9 @@ namespace loiter {
 
 constexpr int kSchema = 1;
 
-std::string status_document(const Picture& picture, size_t event_streams);
+// `hit_ns`: what a uprobe's hit costs; null: not measured.
+std::string status_document(const Picture& picture, size_t event_streams,
+                            const Result<uint64_t>* hit_ns = nullptr);
 std::string processes_document(const Picture& picture, uint64_t threshold_ns);
 // `inspection`: what the process's threads wait for; null: not looked at.
 std::string process_document(const Picture& picture, const ProcessView& process, uint64_t threshold_ns,

@@ -7,6 +7,7 @@
 
 #include "daemon/base/bytes.h"
 #include "daemon/serve/documents.h"
+#include "daemon/serve/pthread_documents.h"
 
 namespace loiter {
 namespace {
@@ -27,12 +28,28 @@ void add_exit(Json& json, const Event& event) {
   json["cpu_ns"] = event.cpu_ns;
 }
 
+void add_call(Json& json, const Event& event) {
+  const bool create = event.call == LOITER_PTHREAD_CREATE;
+  const bool exit = event.call == LOITER_PTHREAD_EXIT;
+  json["function"] = function_of(event.call);
+  json["pthread"] = create ? Json(nullptr) : Json(hexadecimal(exit ? event.tls_base : event.thread));
+  json["routine"] = create ? Json(hexadecimal(event.routine)) : Json(nullptr);
+  json["argument"] = create || exit ? Json(hexadecimal(event.arg)) : Json(nullptr);
+  json["detached"] = !create || event.detached == LOITER_DETACHED_UNKNOWN
+                         ? Json(nullptr)
+                         : Json(event.detached == LOITER_DETACHED);
+}
+
 Json event_json(const Event& event, const std::string& old_name, const WallClock& wall) {
-  static constexpr const char* kTypes[] = {"", "birth", "exec", "exit", "rename"};
+  static constexpr const char* kTypes[] = {"", "birth", "exec", "exit", "rename", "pthread"};
   Json json = head(kTypes[event.type], event.boot_ns, wall);
   json["pid"] = event.task.tgid;
   json["tid"] = event.task.tid;
   if (event.type == LOITER_EVENT_EXEC) json["old_tid"] = event.old_tid;
+  if (event.type == LOITER_EVENT_PTHREAD) {
+    add_call(json, event);
+    return json;
+  }
   json["name"] = event.type == LOITER_EVENT_EXIT ? name_or_null(event.name) : Json(to_valid_utf8(event.name));
   switch (event.type) {
     case LOITER_EVENT_BIRTH:
@@ -49,6 +66,8 @@ Json event_json(const Event& event, const std::string& old_name, const WallClock
     case LOITER_EVENT_RENAME:
       json["old_name"] = name_or_null(old_name);
       break;
+    case LOITER_EVENT_PTHREAD:
+      break;
   }
   return json;
 }
@@ -56,7 +75,7 @@ Json event_json(const Event& event, const std::string& old_name, const WallClock
 }  // namespace
 
 std::unique_ptr<EventHub::Reader> EventHub::open(std::optional<uint32_t> pid, uint64_t now_boot_ns,
-                                                 std::function<void()> wake) {
+                                                 std::function<void()> wake, bool pthreads) {
   auto reader = std::make_unique<Reader>();
   Json start = {{"schema", kSchema}};
   start.update(head("start", now_boot_ns, WallClock::now()));
@@ -64,6 +83,7 @@ std::unique_ptr<EventHub::Reader> EventHub::open(std::optional<uint32_t> pid, ui
   if (readers_.size() >= kMaxReaders) return nullptr;
   reader->hub_ = this;
   reader->pid_ = pid;
+  reader->pthreads_ = pthreads;
   reader->start_boot_ns_ = now_boot_ns;
   reader->next_ = first_ + lines_.size();
   reader->pending_ = dump(start) + '\n';
@@ -98,7 +118,21 @@ void EventHub::append(Line line) {
 void EventHub::push(const Event& event, const std::string& old_name, const WallClock& wall) {
   if (reader_count() == 0) return;
   append({event.task.tgid, event.type == LOITER_EVENT_BIRTH ? event.creator.tgid : event.task.tgid,
-          event.boot_ns, dump(event_json(event, old_name, wall)) + '\n'});
+          event.boot_ns, event.type == LOITER_EVENT_PTHREAD, dump(event_json(event, old_name, wall)) + '\n'});
+}
+
+void EventHub::push_probes(const ProbeNote& note, const WallClock& wall) {
+  Json json = head("probes", note.boot_ns, wall);
+  json["pid"] = note.pid;
+  json["placed"] = note.placed;
+  json["failed"] = Json::array();
+  for (const UprobeStatus::Failure& failure : note.failed)
+    json["failed"].push_back(
+        {{"library", failure.path.empty() ? Json(nullptr) : Json(to_valid_utf8(failure.path))},
+         {"function", failure.function.empty() ? Json(nullptr) : Json(failure.function)},
+         {"reason", to_valid_utf8(failure.reason)}});
+  append({note.pid, note.pid, note.boot_ns, true, dump(json) + '\n'});
+  flush();
 }
 
 void EventHub::push_lost(uint64_t count, const std::string& cause, const WallClock& wall) {
@@ -107,7 +141,7 @@ void EventHub::push_lost(uint64_t count, const std::string& cause, const WallClo
   Json json = head("lost", now, wall);
   json["count"] = count;
   json["cause"] = cause;
-  append({0, 0, now, dump(json) + '\n'});
+  append({0, 0, now, false, dump(json) + '\n'});
 }
 
 void EventHub::flush() {
@@ -131,6 +165,7 @@ bool EventHub::next_line(Reader& reader, std::string& text) {
     bool concerns =
         !reader.pid_ || line.creator_pid == 0 || line.pid == *reader.pid_ || line.creator_pid == *reader.pid_;
     // What came out of the ring after the stream began may have happened before.
+    if (line.pthreads && !reader.pthreads_) continue;
     if (!concerns || line.boot_ns < reader.start_boot_ns_) continue;
     text = line.text;
     return true;

@@ -18,6 +18,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/sensors/bpf.h"
 #include "daemon/sensors/event_reader.h"
+#include "daemon/sensors/pthread_probes.h"
 
 namespace loiter {
 
@@ -38,6 +39,7 @@ class EventHub {
     friend class EventHub;
     EventHub* hub_ = nullptr;
     std::optional<uint32_t> pid_;
+    bool pthreads_ = false;
     uint64_t next_ = 0;
     uint64_t start_boot_ns_ = 0;
     std::string pending_;  // the rest of a line begun
@@ -48,12 +50,16 @@ class EventHub {
   // A new listener; null: there are too many. `wake` is called, from the collector's thread, when there
   // may be something to take; it must not call back into the hub. With `pid`: only what concerns it.
   // Events from before `now_boot_ns` are not for it: the ring may bring them later.
-  std::unique_ptr<Reader> open(std::optional<uint32_t> pid, uint64_t now_boot_ns, std::function<void()> wake);
+  // `pthreads`: calls of thread libraries too.
+  std::unique_ptr<Reader> open(std::optional<uint32_t> pid, uint64_t now_boot_ns, std::function<void()> wake,
+                               bool pthreads = false);
   void close(Reader& reader);
   size_t reader_count() const;
 
   // One event that the model has completed. `old_name` as HostModel::apply gives it.
   void push(const Event& event, const std::string& old_name, const WallClock& wall);
+  // What came of placing probes for whoever listens to the calls of a process. Wakes the readers.
+  void push_probes(const ProbeNote& note, const WallClock& wall);
   // `count` events were lost on the way, by `cause`.
   void push_lost(uint64_t count, const std::string& cause, const WallClock& wall);
   // Wakes the readers; once after a batch.
@@ -64,6 +70,7 @@ class EventHub {
     uint32_t pid = 0;
     uint32_t creator_pid = 0;  // a birth concerns both; 0: concerns all
     uint64_t boot_ns = 0;
+    bool pthreads = false;  // only for who asked for those
     std::string text;
   };
   void append(Line line);

@@ -39,8 +39,9 @@ struct Exchange {
   bool gone = false;       // the listener of a stream has hung up; likewise
   bool is_stream = false;
   std::unique_ptr<EventHub::Reader> reader;
-  bool inspecting = false;      // guarded by the server's mutex
-  InspectAnswerPtr inspection;  // likewise
+  std::shared_ptr<void> attached;  // of a stream that tells a process' calls
+  bool inspecting = false;         // guarded by the server's mutex
+  InspectAnswerPtr inspection;     // likewise
 };
 
 struct HttpServer::Impl {
@@ -233,13 +234,26 @@ void HttpServer::Impl::on_inspected(Exchange* exchange, InspectAnswerPtr answer)
 MHD_Result HttpServer::Impl::start_stream(Exchange& exchange) {
   Result<std::optional<uint32_t>> pid = Api::stream_pid(exchange.request);
   if (!pid) return reply(exchange.connection, Api::error(400, "bad_request", pid.error().message));
+  const bool pthreads = Api::wants_pthreads(exchange.request);
   // The hub calls this under its own lock, and the server's lock is never held when the hub is called.
-  exchange.reader = parts.hub.open(*pid, boottime_now_ns(), [this, &exchange] {
-    std::lock_guard lock(mutex);
-    resume(exchange);
-  });
+  exchange.reader = parts.hub.open(
+      *pid, boottime_now_ns(),
+      [this, &exchange] {
+        std::lock_guard lock(mutex);
+        resume(exchange);
+      },
+      pthreads);
   if (!exchange.reader)
     return reply(exchange.connection, Api::error(503, "busy", "too many event streams are open"));
+  if (pthreads && *pid) {
+    auto attached =
+        parts.attach ? parts.attach(**pid) : Error{Error::Kind::unavailable, "there are no uprobes here"};
+    if (!attached) {
+      parts.hub.close(*std::exchange(exchange.reader, nullptr));
+      return reply(exchange.connection, Api::error(503, "no_uprobes", attached.error().message));
+    }
+    exchange.attached = std::move(*attached);
+  }
   exchange.is_stream = true;
   // A listener may rest for as long as it likes: it is told then what it has missed.
   MHD_set_connection_option(exchange.connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u);

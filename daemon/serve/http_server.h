@@ -25,6 +25,8 @@ class HttpServer {
     // Thread-safe; looks inside a process. Must never call back once the server is being destroyed: stop the
     // inspector first. Empty: nobody looks.
     std::function<void(const InspectRequest&, Inspector::Done)> inspect = {};
+    // Has the calls of this process' thread library told while what it gives is kept. Empty: they cannot be.
+    std::function<Result<std::shared_ptr<void>>(uint32_t pid)> attach = {};
   };
 
   // `listen`: a socket that listens already; none: connections come by add_connection, and only then.

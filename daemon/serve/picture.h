@@ -9,9 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "daemon/model/pthread_book.h"
 #include "daemon/model/snapshot.h"
 #include "daemon/sensors/bpf.h"
 #include "daemon/sensors/features.h"
+#include "daemon/sensors/pthread_probes.h"
 
 namespace loiter {
 
@@ -50,7 +52,14 @@ struct Picture {
   SnapshotPtr snapshot;
   CensusCost cost;
   std::vector<LossCount> losses;
+  PthreadBook::Views pthreads;  // of processes whose calls of their thread library are seen
+  UprobeStatus uprobes;
 
+  // Null: they are not seen.
+  const PthreadsView* pthreads_of(const ProcessView& process) const {
+    auto found = pthreads.find(process.key.tid);
+    return found == pthreads.end() ? nullptr : found->second.get();
+  }
   uint64_t losses_total() const {
     uint64_t total = 0;
     for (const LossCount& loss : losses) total += loss.count;

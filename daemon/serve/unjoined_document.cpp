@@ -7,6 +7,7 @@
 
 #include "daemon/base/bytes.h"
 #include "daemon/serve/document_parts.h"
+#include "daemon/serve/pthread_documents.h"
 
 namespace loiter {
 namespace {
@@ -176,8 +177,12 @@ std::string unjoined_document(const Picture& picture, const ProcessView& process
                  [&](const UnjoinedThread& thread) { return unjoined.thread_row(thread); });
   document.array("zombies", zombies_of(snapshot, process.key.tid),
                  [&](const ProcessView* child) { return zombie_row(snapshot, *child); });
+  // Where the lists tell nothing, what uprobes have seen is a lower bound.
+  const PthreadsView* probed = picture.pthreads_of(process);
+  document.field("probes", probes_json(snapshot, probed));
+  const uint64_t count = counts ? threads.size() : probed ? probed->unjoined.size() : 0;
   Json findings = Json::array();
-  if (!threads.empty()) findings.push_back(finding_json(snapshot, process, unjoined, threads.size()));
+  if (count > 0) findings.push_back(finding_json(snapshot, process, unjoined, count));
   document.field("findings", findings);
   return std::move(document).finish();
 }

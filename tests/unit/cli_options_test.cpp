@@ -68,6 +68,8 @@ TEST(Options, OfEachCommand) {
   const Options events = parsed({"events", "--pid", "1", "--count", "3", "--for", "250ms"});
   EXPECT_EQ(events.count, 3u);
   EXPECT_EQ(events.for_ns, 250'000'000u);
+  EXPECT_FALSE(events.pthreads);
+  EXPECT_TRUE(parsed({"events", "--pid", "1", "--pthreads"}).pthreads);
   const Options tree = parsed({"tree", "--ended", "4194304"});
   EXPECT_TRUE(tree.ended);
   EXPECT_EQ(tree.pid, 4194304u);

@@ -64,6 +64,36 @@ TEST(EventText, EachKind) {
               HasSubstr("lost    3 (ring_full_birth)"));
 }
 
+TEST(EventText, CallsOfTheThreadLibrary) {
+  EXPECT_THAT(event_line(event("pthread", {{"pid", 1},
+                                           {"tid", 2},
+                                           {"function", "pthread_create"},
+                                           {"pthread", nullptr},
+                                           {"routine", "0x4000"},
+                                           {"argument", "0x7"},
+                                           {"detached", true}})),
+              HasSubstr("call    1/2 pthread_create(routine 0x4000, argument 0x7, detached)"));
+  EXPECT_THAT(event_line(event("pthread", {{"pid", 1},
+                                           {"tid", 2},
+                                           {"function", "pthread_join"},
+                                           {"pthread", "0x7f00"},
+                                           {"routine", nullptr},
+                                           {"argument", nullptr},
+                                           {"detached", nullptr}})),
+              HasSubstr("call    1/2 pthread_join(0x7f00)"));
+  EXPECT_THAT(
+      event_line(event("probes",
+                       {{"pid", 1},
+                        {"placed", {"pthread_create", "pthread_join"}},
+                        {"failed", {{{"library", "/x\n"}, {"function", "pthread_exit"}, {"reason", "r"}}}}})),
+      HasSubstr("probes  1 on pthread_create, pthread_join; none on pthread_exit of /x\\n: r"));
+  EXPECT_THAT(event_line(event(
+                  "probes", {{"pid", 1},
+                             {"placed", json::array()},
+                             {"failed", {{{"library", nullptr}, {"function", nullptr}, {"reason", "r"}}}}})),
+              HasSubstr("probes  1; none on any function: r"));
+}
+
 TEST(EventText, NamesAreEscaped) {
   const std::string line =
       event_line(event("rename", {{"pid", 1}, {"tid", 2}, {"name", "a\x1b[2J\n"}, {"old_name", "\u202e"}}));
@@ -165,6 +195,23 @@ TEST(Doctor, TellsOfADaemonsFeaturesPrivilegesLossesAndMemory) {
   EXPECT_THAT(lines, Not(Contains(HasSubstr("read_name"))));
   EXPECT_THAT(lines, Contains(HasSubstr("5.0 MiB")));
   EXPECT_EQ(lines.back(), "loiter works here, with less in: task_stack, CAP_SYS_PTRACE");
+}
+
+TEST(Doctor, TellsWhatAUprobeCostsWhereTheyAreAndWhereNot) {
+  json with = status();
+  with["uprobes"] = json::parse(
+      R"({"mode": "attached", "placed": 8, "libraries": 0, "processes": [7], "failed": 3, "hit_ns": 2500,
+    "hit_failure": null, "failures": [{"pid": 9, "library": null, "function": null, "reason": "stripped", "count": 2},
+                                      {"pid": 9, "library": "/l", "function": "pthread_exit", "reason": "no code", "count": 1}]})");
+  auto lines = doctor_lines(doctor_document(with, "", {}));
+  EXPECT_THAT(lines,
+              Contains("uprobes: attached, 8 in place in 1 processes; a hit costs its thread 2.50us here"));
+  EXPECT_THAT(lines, Contains("  3 could not be placed:"));
+  EXPECT_THAT(lines, Contains("  2 all functions of process 9: stripped"));
+  EXPECT_THAT(lines, Contains("  1 pthread_exit of /l: no code"));
+  with["uprobes"]["hit_ns"] = nullptr;
+  with["uprobes"]["hit_failure"] = "refused";
+  EXPECT_THAT(doctor_lines(doctor_document(with, "", {})), Contains(HasSubstr("; cannot be had: refused")));
 }
 
 TEST(Doctor, FailedCensusesAreToldOf) {

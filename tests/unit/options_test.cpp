@@ -39,13 +39,31 @@ TEST(DaemonOptions, HaveTheDefaultsOfTheDesign) {
   EXPECT_EQ(parsed.options->threshold_ns, 30'000'000'000u);
   EXPECT_EQ(parsed.options->interval_ns, 1'000'000'000u);
   EXPECT_FALSE(parsed.options->kernel_threads);
+  EXPECT_EQ(parsed.options->uprobes, UprobeMode::attached);
 }
 
 TEST(DaemonOptions, AreTaken) {
-  const Parsed parsed =
-      parse({"--socket", "/tmp/x", "--private=7", "--threshold", "1h30m", "--interval=250ms",
-             "--kernel-threads", "--ring-size", "4096", "--max-threads", "10", "--max-ended", "0",
-             "--keep-ended", "0s", "--tracepoints", "RAW", "--log-level", "off"});
+  const Parsed parsed = parse({"--socket",
+                               "/tmp/x",
+                               "--private=7",
+                               "--threshold",
+                               "1h30m",
+                               "--interval=250ms",
+                               "--kernel-threads",
+                               "--ring-size",
+                               "4096",
+                               "--max-threads",
+                               "10",
+                               "--max-ended",
+                               "0",
+                               "--keep-ended",
+                               "0s",
+                               "--tracepoints",
+                               "RAW",
+                               "--log-level",
+                               "off",
+                               "--uprobes",
+                               "all"});
   ASSERT_TRUE(parsed.options) << parsed.err;
   EXPECT_EQ(parsed.options->socket_path, "/tmp/x");
   EXPECT_EQ(parsed.options->private_fd, 7);
@@ -58,6 +76,7 @@ TEST(DaemonOptions, AreTaken) {
   EXPECT_EQ(parsed.options->keep_ended_ns, 0u);
   EXPECT_EQ(parsed.options->tracepoints, EventReader::Tracepoints::raw);
   EXPECT_EQ(parsed.options->log_level, "off");
+  EXPECT_EQ(parsed.options->uprobes, UprobeMode::all);
 }
 
 class BadOptions : public ::testing::TestWithParam<std::vector<std::string>> {};

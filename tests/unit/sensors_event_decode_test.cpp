@@ -118,10 +118,33 @@ TEST(DecodeEvent, RecordsCutShortAreNone) {
   }
 }
 
+TEST(DecodeEvent, ACallOfAThreadLibrary) {
+  loiter_pthread record{};
+  record.event = make_head(LOITER_EVENT_PTHREAD);
+  record.tls_base = 0x7f00;
+  record.thread = 0x8f00;
+  record.routine = 0x4000;
+  record.arg = 9;
+  record.call = LOITER_PTHREAD_CLOCK_JOIN;
+  record.detached = LOITER_DETACHED_UNKNOWN;
+  Event event;
+  ASSERT_TRUE(decode(&record, sizeof(record), event));
+  expect_head(event, LOITER_EVENT_PTHREAD);
+  EXPECT_EQ(event.call, LOITER_PTHREAD_CLOCK_JOIN);
+  EXPECT_EQ(event.tls_base, 0x7f00u);
+  EXPECT_EQ(event.thread, 0x8f00u);
+  EXPECT_EQ(event.routine, 0x4000u);
+  EXPECT_EQ(event.arg, 9u);
+  EXPECT_EQ(event.detached, LOITER_DETACHED_UNKNOWN);
+  EXPECT_FALSE(decode(&record, sizeof(record) - 1, event));
+  record.call = LOITER_PTHREAD_CALL_COUNT;
+  EXPECT_FALSE(decode(&record, sizeof(record), event));
+}
+
 TEST(DecodeEvent, UnknownTypesAreNone) {
   loiter_exec record{};
   Event event;
-  for (uint32_t type : {0u, 5u, 0xffffffffu}) {
+  for (uint32_t type : {0u, 6u, 0xffffffffu}) {
     record.event.type = type;
     EXPECT_FALSE(decode(&record, sizeof(record), event)) << type;
   }

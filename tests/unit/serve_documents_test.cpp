@@ -1,6 +1,7 @@
 // The documents of the API: every field that API.md names, null where a thing is not known, and foreign
 // bytes.
 #include "daemon/serve/documents.h"
+#include "daemon/serve/pthread_documents.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -265,6 +266,36 @@ TEST(Documents, ForeignBytesComeOutAsValidUtf8) {
 TEST(ErrorDocument, IsSmall) {
   EXPECT_EQ(error_document("no_such_process", "there is no process 7"),
             R"({"schema":1,"error":{"code":"no_such_process","message":"there is no process 7"}})");
+}
+
+TEST(PthreadsDocument, TellsFatesAndSaysWhereNobodyLooked) {
+  auto picture = sample();
+  const ProcessView& process = picture->snapshot->processes[0];
+  json document = json::parse(pthreads_document(*picture, process));
+  EXPECT_TRUE(document["probes"].is_null());
+  EXPECT_TRUE(document["unjoined"].empty());
+  auto view = std::make_shared<PthreadsView>();
+  view->created = 3;
+  view->joined = 1;
+  Pthread ended;
+  ended.id = 0x7f00;
+  ended.task = {101, 1};
+  ended.creator = {100, 1};
+  ended.routine = 0x4000;
+  ended.created_boot_ns = kSecond;
+  ended.ended_boot_ns = 2 * kSecond;
+  view->unjoined = {ended};
+  picture->pthreads[process.key.tid] = view;
+  document = json::parse(pthreads_document(*picture, process));
+  EXPECT_EQ(document["probes"]["created"], 3);
+  EXPECT_EQ(document["probes"]["unjoined"], 1);
+  const json& row = document["unjoined"].at(0);
+  EXPECT_EQ(row["pthread"], "0x7f00");
+  EXPECT_EQ(row["routine"], "0x4000");
+  EXPECT_EQ(row["fate"], "unjoined");
+  EXPECT_TRUE(row["joiner_tid"].is_null() && row["joined"].is_null() && row["detached"].is_null());
+  EXPECT_EQ(row["ended_boottime_ns"], 2 * kSecond);
+  EXPECT_EQ(row["detached_at_birth"], false);
 }
 
 }  // namespace

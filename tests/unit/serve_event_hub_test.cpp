@@ -20,8 +20,10 @@ const WallClock kWall{1'000'000'000'000'000'000};
 // Opens a reader, and closes it when it goes.
 class Listener {
  public:
-  explicit Listener(EventHub& hub, std::optional<uint32_t> pid = {})
-      : hub_(hub), reader_(hub.open(pid, 0, [this] { ++wakes; })) {}
+  explicit Listener(EventHub& hub, std::optional<uint32_t> pid = {}, bool pthreads = false)
+      : hub_(hub),
+        reader_(hub.open(
+            pid, 0, [this] { ++wakes; }, pthreads)) {}
   ~Listener() {
     if (reader_) hub_.close(*reader_);
   }
@@ -60,6 +62,46 @@ TEST(EventHub, AStreamBeginsWithItsSchema) {
   EXPECT_EQ(lines[0]["schema"], 1);
   EXPECT_EQ(lines[0]["type"], "start");
   EXPECT_TRUE(lines[0].contains("time") && lines[0].contains("boottime_ns"));
+}
+
+TEST(EventHub, CallsOfThreadLibrariesAreForThoseWhoAsked) {
+  EventHub hub;
+  Listener plain(hub), asked(hub, 1, true);
+  plain.take();
+  asked.take();
+  Event call;
+  call.type = LOITER_EVENT_PTHREAD;
+  call.boot_ns = 5;
+  call.task = task_id(2, 1, 10);
+  call.call = LOITER_PTHREAD_CREATE;
+  call.routine = 0x4000;
+  call.arg = 7;
+  call.detached = LOITER_DETACHED;
+  push(hub, call);
+  call.call = LOITER_PTHREAD_TIMED_JOIN;
+  call.thread = 0x7f00;
+  push(hub, call);
+  call.call = LOITER_PTHREAD_EXIT;
+  call.tls_base = 0x8f00;
+  push(hub, call);
+  hub.push_probes({.pid = 1, .boot_ns = 6, .placed = {"pthread_join"}, .failed = {{1, "", "", "why", 1}}},
+                  kWall);
+  EXPECT_TRUE(plain.take().empty());
+  const auto lines = asked.take();
+  ASSERT_EQ(lines.size(), 4u);
+  EXPECT_EQ(lines[0]["function"], "pthread_create");
+  EXPECT_EQ(lines[0]["routine"], "0x4000");
+  EXPECT_EQ(lines[0]["argument"], "0x7");
+  EXPECT_EQ(lines[0]["detached"], true);
+  EXPECT_TRUE(lines[0]["pthread"].is_null());
+  EXPECT_EQ(lines[1]["function"], "pthread_timedjoin_np");
+  EXPECT_EQ(lines[1]["pthread"], "0x7f00");
+  EXPECT_TRUE(lines[1]["argument"].is_null() && lines[1]["detached"].is_null());
+  EXPECT_EQ(lines[2]["function"], "pthread_exit");
+  EXPECT_EQ(lines[2]["pthread"], "0x8f00");
+  EXPECT_EQ(lines[3]["type"], "probes");
+  EXPECT_EQ(lines[3]["placed"], json({"pthread_join"}));
+  EXPECT_EQ(lines[3]["failed"], json::parse(R"([{"library": null, "function": null, "reason": "why"}])"));
 }
 
 TEST(EventHub, EachKindHasItsFields) {

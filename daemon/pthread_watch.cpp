@@ -1,0 +1,320 @@
+#include "daemon/pthread_watch.h"
+
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "daemon/base/bytes.h"
+#include "daemon/base/clock.h"
+
+namespace loiter {
+namespace {
+
+constexpr size_t kMostFailures = 64;      // told one by one; all are counted
+constexpr size_t kMostLooksACensus = 64;  // at processes not seen before, host-wide
+
+// A program that was just executed has not mapped its libraries yet: 0.6 s are enough for any.
+constexpr uint32_t kMostTries = 5;
+constexpr uint64_t kFirstDelayNs = 20'000'000;
+
+}  // namespace
+
+struct PthreadWatch::Job {
+  enum class Kind : uint8_t { find, found, detach };
+  Kind kind{};
+  uint32_t pid = 0;
+  InspectAnswerPtr answer = {};
+  uint32_t tries = 0;        // before, that found no library
+  uint64_t due_mono_ns = 0;  // not before
+};
+
+struct PthreadWatch::Target {
+  size_t asked = 0;  // by so many
+  uint64_t asked_boot_ns = 0;  // since
+  uint64_t start_boot_ns = 0;
+  std::map<FileId, Links> links;
+};
+
+PthreadWatch::PthreadWatch(Parts parts) : parts_(std::move(parts)) {}
+
+PthreadWatch::~PthreadWatch() {
+  stop();
+}
+
+void PthreadWatch::stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+    jobs_.clear();
+    wake_.notify_one();
+  }
+  if (thread_.joinable()) thread_.join();
+  targets_.clear();
+  host_wide_.clear();
+}
+
+// Mutex held.
+void PthreadWatch::push(Job job) {
+  if (stopping_) return;
+  jobs_.push_back(std::move(job));
+  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+  wake_.notify_one();
+}
+
+Result<std::shared_ptr<PthreadProbes>> PthreadWatch::probes() {
+  std::lock_guard lock(mutex_);
+  if (probes_) return probes_;
+  auto opened = PthreadProbes::open(parts_.ring_size);
+  if (!opened) return opened.error();
+  probes_ = *opened;
+  return probes_;
+}
+
+Result<std::shared_ptr<void>> PthreadWatch::attach(uint32_t pid) {
+  if (parts_.mode == UprobeMode::none)
+    return Error{Error::Kind::unavailable, "uprobes are off: this loiterd was started with --uprobes none"};
+  if (auto opened = probes(); !opened) return opened.error();
+  std::lock_guard lock(mutex_);
+  Target& target = targets_[pid];
+  if (++target.asked == 1) target.asked_boot_ns = boottime_now_ns();
+  push({.kind = Job::Kind::find, .pid = pid});
+  return std::shared_ptr<void>(this, [pid](void* watch) { static_cast<PthreadWatch*>(watch)->let_go(pid); });
+}
+
+void PthreadWatch::let_go(uint32_t pid) {
+  std::lock_guard lock(mutex_);
+  auto target = targets_.find(pid);
+  if (target == targets_.end() || --target->second.asked > 0) return;
+  push({.kind = Job::Kind::detach, .pid = pid});
+}
+
+void PthreadWatch::on_exec(uint32_t pid, uint64_t boot_ns) {
+  std::lock_guard lock(mutex_);
+  seen_.erase(pid);
+  auto target = targets_.find(pid);
+  if (target == targets_.end() || boot_ns < target->second.asked_boot_ns) return;
+  // Another program; and where another thread than the first executed it, another task by that pid, which the
+  // probes in place do not fit.
+  push({.kind = Job::Kind::detach, .pid = pid});
+  push({.kind = Job::Kind::find, .pid = pid});
+}
+
+void PthreadWatch::on_published(const Snapshot& snapshot) {
+  std::lock_guard lock(mutex_);
+  for (const auto& [pid, target] : targets_) {
+    const ProcessView* process = target.start_boot_ns ? snapshot.find(pid) : nullptr;
+    const bool gone =
+        process && (process->ended_boot_ns || process->key.start_boot_ns != target.start_boot_ns);
+    if (gone && !target.links.empty()) push({.kind = Job::Kind::detach, .pid = pid});
+  }
+  if (parts_.mode != UprobeMode::all) return;
+  std::erase_if(seen_, [&](const auto& seen) {
+    const ProcessView* process = snapshot.find(seen.first);
+    return !process || process->ended_boot_ns || process->key.start_boot_ns != seen.second;
+  });
+  size_t looks = 0;
+  for (const ProcessView& process : snapshot.processes) {
+    if (process.kernel || process.key.start_boot_ns == 0 || looks >= kMostLooksACensus) continue;
+    if (!seen_.try_emplace(process.key.tid, process.key.start_boot_ns).second) continue;
+    push({.kind = Job::Kind::find, .pid = process.key.tid});
+    ++looks;
+  }
+}
+
+void PthreadWatch::drain(std::vector<Event>& events) {
+  std::shared_ptr<PthreadProbes> probes;
+  {
+    std::lock_guard lock(mutex_);
+    probes = probes_;
+  }
+  if (probes) probes->drain(events);
+}
+
+std::vector<PthreadWatch::Change> PthreadWatch::take_changes() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(changes_, {});
+}
+
+std::vector<LossCount> PthreadWatch::losses() const {
+  std::lock_guard lock(mutex_);
+  return probes_ ? probes_->losses() : std::vector<LossCount>();
+}
+
+UprobeStatus PthreadWatch::status() const {
+  std::lock_guard lock(mutex_);
+  UprobeStatus status;
+  status.mode = parts_.mode;
+  for (const auto& [pid, target] : targets_) {
+    for (const auto& [file, links] : target.links) status.placed += links.functions;
+    if (!target.links.empty()) status.processes.push_back(pid);
+  }
+  for (const auto& [file, links] : host_wide_) status.placed += links.functions;
+  status.libraries = host_wide_.size();
+  status.failed = failed_;
+  for (const auto& [key, failure] : failures_) status.failures.push_back(failure);
+  if (probes_) status.maps = probes_->maps();
+  return status;
+}
+
+Result<uint64_t> PthreadWatch::measure_hit_ns() {
+  auto opened = probes();
+  if (!opened) return opened.error();
+  return (*opened)->measure_hit_ns();
+}
+
+// --- on the thread of its own ------------------------------------------------------------------------
+
+void PthreadWatch::run() {
+  pthread_setname_np(pthread_self(), "uprobes");
+  while (true) {
+    Job job;
+    {
+      std::unique_lock lock(mutex_);
+      auto next = jobs_.end();
+      while (!stopping_ && (next = next_due()) == jobs_.end()) await_due(lock);
+      if (stopping_) return;
+      job = std::move(*next);
+      jobs_.erase(next);
+    }
+    carry_out(job);
+  }
+}
+
+// The first that may be carried out by now. Mutex held.
+std::deque<PthreadWatch::Job>::iterator PthreadWatch::next_due() {
+  const uint64_t now = monotonic_now_ns();
+  return std::ranges::find_if(jobs_, [&](const Job& job) { return job.due_mono_ns <= now; });
+}
+
+void PthreadWatch::await_due(std::unique_lock<std::mutex>& lock) {
+  if (jobs_.empty()) return wake_.wait(lock);
+  const uint64_t due = std::ranges::min_element(jobs_, {}, &Job::due_mono_ns)->due_mono_ns;
+  const uint64_t now = monotonic_now_ns();
+  wake_.wait_for(lock, std::chrono::nanoseconds(due > now ? due - now : 0));
+}
+
+void PthreadWatch::carry_out(Job& job) {
+  switch (job.kind) {
+    case Job::Kind::find:
+      return find(job.pid, job.tries);
+    case Job::Kind::found:
+      return place(job);
+    case Job::Kind::detach:
+      return detach(job.pid);
+  }
+}
+
+void PthreadWatch::find(uint32_t pid, uint32_t tries) {
+  InspectRequest request{.kind = InspectRequest::Kind::thread_libraries, .pid = pid};
+  parts_.find(request, [this, pid, tries](InspectAnswerPtr answer) {
+    std::lock_guard lock(mutex_);
+    push({.kind = Job::Kind::found, .pid = pid, .answer = std::move(answer), .tries = tries});
+  });
+}
+
+void PthreadWatch::place(const Job& job) {
+  auto opened = probes();
+  const Inspection& inspection = *job.answer->inspection;
+  const ThreadLibraries& found = job.answer->thread_libraries;
+  ProbeNote note{.pid = job.pid, .boot_ns = 0, .placed = {}, .failed = {}};
+  const std::string& failure = inspection.failure.empty() ? found.failure : inspection.failure;
+  bool asked = false;
+  std::set<FileId> there;
+  {
+    std::lock_guard lock(mutex_);
+    auto target = targets_.find(job.pid);
+    asked = target != targets_.end() && target->second.asked > 0;
+    if (asked)
+      for (const auto& [file, links] : target->second.links) there.insert(file);
+    for (const auto& [file, links] : host_wide_) there.insert(file);
+  }
+  if (inspection.gone || !opened || (!asked && parts_.mode != UprobeMode::all)) return;
+  if (found.libraries.empty() && job.tries < kMostTries) {
+    std::lock_guard lock(mutex_);
+    push({.kind = Job::Kind::find,
+          .pid = job.pid,
+          .tries = job.tries + 1,
+          .due_mono_ns = monotonic_now_ns() + (kFirstDelayNs << job.tries)});
+    return;
+  }
+  if (!failure.empty()) fail(note, "", "", failure);
+  if (inspection.memory_tid != job.pid && parts_.mode != UprobeMode::all)
+    fail(note, "", "", "its first thread has ended: the kernel finds its memory by that one alone");
+  for (const ThreadLibrary& library : found.libraries) {
+    if (there.contains(library.id)) continue;
+    const bool host_wide = parts_.mode == UprobeMode::all;
+    Links links = place_library(library, host_wide ? 0 : job.pid, note);
+    std::lock_guard lock(mutex_);
+    if (host_wide)
+      host_wide_[library.id] = std::move(links);
+    else if (auto target = targets_.find(job.pid); target != targets_.end())
+      target->second.links[library.id] = std::move(links);
+  }
+  note.boot_ns = boottime_now_ns();
+  {
+    std::lock_guard lock(mutex_);
+    if (auto target = targets_.find(job.pid); target != targets_.end())
+      target->second.start_boot_ns = inspection.start_boot_ns;
+    changes_.push_back({job.pid, true, inspection.start_boot_ns, note.boot_ns});
+  }
+  if (asked && parts_.hub) parts_.hub->push_probes(note, WallClock::now());
+}
+
+// All at once; where the kernel refuses that, one by one, so that it is told which.
+PthreadWatch::Links PthreadWatch::place_library(const ThreadLibrary& library, uint32_t pid, ProbeNote& note) {
+  Links placed;
+  for (const ThreadLibrary::Missing& missing : library.missing)
+    fail(note, library.path, missing.function, missing.reason);
+  if (library.places.empty()) return placed;
+  const std::string path = "/proc/self/fd/" + std::to_string(library.file->get());
+  if (auto link = probes_->place(path, library.places, library.libc, pid)) {
+    placed.links.push_back(std::move(*link));
+    placed.functions = library.places.size();
+    for (const ProbePlace& place : library.places) note.placed.push_back(function_of(place.call));
+    return placed;
+  }
+  for (const ProbePlace& place : library.places) {
+    auto link = probes_->place(path, {&place, 1}, library.libc, pid);
+    if (!link) {
+      fail(note, library.path, function_of(place.call), link.error().message);
+      continue;
+    }
+    note.placed.push_back(function_of(place.call));
+    placed.links.push_back(std::move(*link));
+    ++placed.functions;
+  }
+  return placed;
+}
+
+void PthreadWatch::fail(ProbeNote& note, const std::string& path, const std::string& function,
+                        const std::string& reason) {
+  note.failed.push_back({.pid = note.pid, .path = path, .function = function, .reason = reason, .count = 1});
+  std::string key = path + '\n' + function + '\n' + reason;
+  std::lock_guard lock(mutex_);
+  ++failed_;
+  auto known = failures_.find(key);
+  if (known != failures_.end()) {
+    ++known->second.count;
+    known->second.pid = note.pid;
+  } else if (failures_.size() < kMostFailures) {
+    failures_.emplace(std::move(key), note.failed.back());
+    spdlog::info("no uprobe on {} of {} in process {}: {}", function.empty() ? "any function" : function,
+                 path.empty() ? "any library" : escape_for_terminal(path), note.pid, reason);
+  }
+}
+
+void PthreadWatch::detach(uint32_t pid) {
+  std::map<FileId, Links>
+      links;  // declared first, so that they go outside the lock: the kernel takes its time
+  std::lock_guard lock(mutex_);
+  auto target = targets_.find(pid);
+  if (target == targets_.end()) return;
+  links = std::move(target->second.links);
+  changes_.push_back({pid, false, target->second.start_boot_ns, 0});
+  if (target->second.asked == 0) targets_.erase(target);
+}
+
+}  // namespace loiter
