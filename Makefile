@@ -63,7 +63,7 @@ RUST_WORKLOADS := $(patsubst tests/workloads/%.rs,$(B)/tests/workloads/%,$(WORKL
 WORKLOADS := $(patsubst tests/workloads/%.cpp,$(B)/tests/workloads/%,$(WORKLOAD_SRC)) \
              $(C_WORKLOADS) $(foreach libc,-static -musl -musl-static,$(addsuffix $(libc),$(C_WORKLOADS))) \
              $(RUST_WORKLOADS) $(addsuffix -stripped,$(RUST_WORKLOADS)) \
-             $(addprefix $(B)/tests/workloads/,cxx_kinds-static stacks-static libvanishing.so)
+             $(addprefix $(B)/tests/workloads/,cxx_kinds-static stacks-static libvanishing.so libmaking.so)
 TEST_BINARIES := $(B)/tests/unit_tests $(B)/tests/live_tests
 FUZZERS := $(foreach name,$(notdir $(basename $(FUZZ_SRC))),$(B)/fuzz/$(name) $(B)/fuzz/$(name).planted)
 BENCH_BINARIES := $(if $(BENCH_SRC),$(B)/tests/bench/bench)
@@ -157,7 +157,7 @@ $(B)/tests/workloads/%: tests/workloads/%.rs
 	$(call build_rust,-g)
 $(B)/tests/workloads/%-stripped: tests/workloads/%.rs
 	$(call build_rust,-C strip=symbols --cfg stripped)
-$(call objects,tests/workloads/cxx_kinds.cpp tests/workloads/stacks.cpp): ALL_CXXFLAGS := -std=c++20 $(STACK_FLAGS)
+$(call objects,$(addprefix tests/workloads/,cxx_kinds.cpp stacks.cpp makers_cxx.cpp)): ALL_CXXFLAGS := -std=c++20 $(STACK_FLAGS)
 
 $(B)/tests/bench/bench: $(call objects,$(BENCH_SRC) $(TESTLIB_SRC) $(DAEMON_SRC) $(BASE_SRC))
 	$(link) $(DAEMON_LIBS) $(BASE_LIBS) $(TEST_LIBS) -lbenchmark

@@ -56,4 +56,7 @@ static __always_inline void arch_copy_regs(struct loiter_regs* to, const struct 
   to->saved[4] = from->r15;
 }
 
+/* glibc 2.36: start_routine at 1592 of struct pthread, which begins at the thread pointer; others near it. */
+enum { ARCH_TLS_WINDOW_OFFSET = 1536 };
+
 #endif

@@ -64,6 +64,8 @@ Result<int> run_command(Client& client, const Options& options, Output& out) {
       return run_chain(client, options, out);
     case Command::why:
       return run_why(client, options, out);
+    case Command::origins:
+      return run_origins(client, options, out);
     case Command::doctor:
       return run_doctor(&client, "", options, out);
   }

@@ -96,7 +96,7 @@ int run(const DaemonOptions& options) {
   facts->capabilities = std::move(*capabilities);
 
   Api api(board, Procfs());
-  Inspector inspector(std::make_shared<SnapshotLookup>(board));
+  Inspector inspector(std::make_shared<SnapshotLookup>(board), (*collector)->slices());
   auto server = HttpServer::start({api, board, hub, [&] { (*collector)->request_census(); },
                                    [&](const InspectRequest& request, Inspector::Done done) {
                                      inspector.submit(request, std::move(done));
@@ -114,8 +114,11 @@ int run(const DaemonOptions& options) {
       if (!control->receive([&](Fd connection) { (*server)->add_connection(std::move(connection)); }))
         loop.stop();
     });
-  if (Status started = (*collector)->start(loop, facts, [&] { (*server)->notify_published(); }); !started)
-    return fail(started.error());
+  OriginWork origins{[&](const std::vector<BirthSlice>& births) { inspector.add_births(births); },
+                     [&] { return inspector.take_origins(); }};
+  Status started =
+      (*collector)->start(loop, facts, std::move(origins), [&] { (*server)->notify_published(); });
+  if (!started) return fail(started.error());
   spdlog::info("loiterd {} watches this host{}{}", kVersion, control ? "" : ", serving on ",
                control ? "" : options.socket_path);
   loop.run();

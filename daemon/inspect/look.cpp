@@ -48,6 +48,7 @@ Looker::Looker(const HostLookup& host, const std::atomic<bool>& cancel, SharedMe
       modules_(opener_, parser_),
       stacks_(memory_, opener_, parser_, modules_),
       shapes_(memory_, opener_, stacks_),
+      origins_(memory_, opener_, modules_, stacks_),
       reader_(std::move(reader)),
       waits_(memory_, opener_, *reader_, host_) {}
 

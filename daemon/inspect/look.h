@@ -21,6 +21,7 @@
 #include "daemon/inspect/maps.h"
 #include "daemon/inspect/modules.h"
 #include "daemon/inspect/opener.h"
+#include "daemon/inspect/origin_finder.h"
 #include "daemon/inspect/parser/parser.h"
 #include "daemon/inspect/shape_finder.h"
 #include "daemon/inspect/shape_memo.h"
@@ -46,6 +47,9 @@ class Looker {
   static Result<std::unique_ptr<Looker>> make(const HostLookup& host, const std::atomic<bool>& cancel);
 
   InspectionPtr look(const LookWish& wish);
+
+  // It works with the same helpers: what they know of files is known once.
+  OriginFinder& origins() { return origins_; }
 
  private:
   Looker(const HostLookup& host, const std::atomic<bool>& cancel, SharedMemory memory,
@@ -75,6 +79,7 @@ class Looker {
   Modules modules_;
   StackTaker stacks_;
   ShapeFinder shapes_;
+  OriginFinder origins_;
   std::unique_ptr<TaskReader> reader_;
   WaitFinder waits_;
   Census census_;

@@ -32,6 +32,10 @@ class StackTaker {
   Result<UnwindReply> take(const StackWish& wish, const std::vector<Mapping>& mappings,
                            std::span<const loiter_regs* const> regs);
 
+  // The same of memory that lies in the shared memory already, as far as it goes.
+  Result<UnwindReply> unwind(const StackWish& wish, const std::vector<Mapping>& mappings,
+                             std::span<const SharedJob> jobs);
+
  private:
   struct Slice {
     size_t index = 0;  // of regs
@@ -47,8 +51,6 @@ class StackTaker {
                                   std::span<const loiter_regs* const> regs) const;
   Result<UnwindReply> take_batch(const StackWish& wish, const std::vector<Mapping>& mappings,
                                  std::span<const loiter_regs* const> regs, std::span<const Slice> batch);
-  Result<UnwindReply> unwind(const StackWish& wish, const std::vector<Mapping>& mappings,
-                             std::span<const SharedJob> jobs);
 
   const SharedMemory& memory_;
   Opener& opener_;

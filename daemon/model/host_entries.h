@@ -52,6 +52,7 @@ struct HostModel::Thread {
   uint64_t involuntary_switches = 0;
   uint64_t exec_start = 0;
   std::optional<Wait> wait;
+  OriginBook::Mark origin;
 
   uint64_t seen_pass = 0;     // the last census that had a record of it
   uint64_t sampled_pass = 0;  // the last one whose record was taken over; 0: none yet

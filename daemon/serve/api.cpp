@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "daemon/serve/inspect_documents.h"
+#include "daemon/serve/origin_documents.h"
 
 namespace loiter {
 namespace {
@@ -47,7 +48,7 @@ std::optional<ProcessPath> process_path(const Request& request) {
   path.pid_text = request.path.substr(kProcessPrefix.size());
   size_t slash = path.pid_text.find('/');
   std::string part = slash == std::string::npos ? "" : path.pid_text.substr(slash + 1);
-  if (part == "stacks" || part == "chains") {
+  if (part == "stacks" || part == "chains" || part == "origins") {
     path.part = part;
     path.pid_text.resize(slash);
   }
@@ -80,6 +81,7 @@ std::optional<InspectRequest> Api::wanted_inspection(const Request& request) con
   if (!path || !path->pid || !picture) return std::nullopt;
   const ProcessView* process = picture->snapshot->find(*path->pid);
   if (!process || process->ended_boot_ns || process->kernel) return std::nullopt;
+  if (path->part == "origins") return std::nullopt;
   InspectRequest wanted{.pid = *path->pid, .start_boot_ns = process->key.start_boot_ns};
   if (path->part == "stacks")
     wanted.kind = InspectRequest::Kind::stacks;
@@ -120,7 +122,11 @@ Answer Api::process(const Picture& picture, const Request& request, uint64_t thr
   if (!process) return no_process(*picture.snapshot, *path.pid);
   if (path.part.empty())
     return {200, process_document(picture, *process, threshold_ns,
-                                  inspection ? inspection->inspection.get() : nullptr)};
+                                  inspection ? inspection->inspection.get() : nullptr,
+                                  flag_in(request, "origins"))};
+  if (path.part == "origins")
+    return process->ended_boot_ns ? no_process(*picture.snapshot, *path.pid)
+                                  : Answer{200, origins_document(picture, *process)};
   if (!inspection || inspection->inspection->gone) return no_process(*picture.snapshot, *path.pid);
   if (inspection->inspection->threads.empty() && !inspection->inspection->failure.empty())
     return error(503, "not_readable", inspection->inspection->failure);

@@ -27,7 +27,7 @@ constexpr std::array kSections{Section{"census", measure_census},     Section{"s
                                Section{"overhead", measure_overhead}, Section{"storm", measure_storm},
                                Section{"stacks", measure_stacks},     Section{"inspect", measure_inspect},
                                Section{"look", measure_look},         Section{"pause", measure_pause},
-                               Section{"steps", measure_steps}};
+                               Section{"steps", measure_steps},       Section{"origins", measure_origins}};
 
 // Interrupted system calls return, so that each section leaves through its destructors: no process stays.
 void catch_signals() {

@@ -1,0 +1,298 @@
+// Where threads were made: the creator's stack, function by function, of every kind of program; and counts
+// that add up whatever happens.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "daemon/base/fd.h"
+#include "tests/lib/daemon.h"
+#include "tests/lib/expected.h"
+#include "tests/lib/proc.h"
+#include "tests/lib/workload.h"
+
+namespace loiter::test {
+namespace {
+
+using nlohmann::json;
+
+json origins_of(const Daemon& daemon, pid_t pid) {
+  return daemon.get("/v1/processes/" + std::to_string(pid) + "/origins?fresh=1");
+}
+
+json tree_with_origins(const Daemon& daemon, pid_t pid) {
+  return daemon.get("/v1/processes/" + std::to_string(pid) + "?fresh=1&waits=0&origins=1");
+}
+
+// When no stack is still being taken apart.
+json settled_origins(const Daemon& daemon, pid_t pid, uint64_t births) {
+  json document;
+  EXPECT_TRUE(await("all creation sites are known or known not to be", [&] {
+    document = origins_of(daemon, pid);
+    return document.at("without_site").at("pending") == 0 && document.at("births") >= births;
+  })) << document;
+  return document;
+}
+
+// Each birth is at a site or has a reason why not; each site's threads live or have ended.
+void expect_sums(const json& document) {
+  uint64_t accounted = 0;
+  for (const json& site : document.at("sites")) {
+    accounted += site.at("births").get<uint64_t>();
+    EXPECT_EQ(site.at("births"), site.at("live").get<uint64_t>() + site.at("ended").get<uint64_t>());
+    EXPECT_EQ(site.at("live"), site.at("live_tids").size());
+    uint64_t creators = site.at("other_creators").get<uint64_t>();
+    for (const json& creator : site.at("creators")) creators += creator.at("count").get<uint64_t>();
+    EXPECT_EQ(creators, site.at("births"));
+  }
+  uint64_t before = 0;
+  for (const auto& [reason, count] : document.at("without_site").items())
+    (reason == "before_daemon" ? before : accounted) += count.get<uint64_t>();
+  EXPECT_EQ(document.at("births"), accounted) << document.at("without_site");
+  EXPECT_EQ(document.at("live").get<uint64_t>() + document.at("ends").get<uint64_t>(),
+            document.at("births").get<uint64_t>() + before);
+  uint64_t births = 0, ends = 0;
+  for (const json& period : document.at("history")) {
+    births += period.at("births").get<uint64_t>();
+    ends += period.at("ends").get<uint64_t>();
+  }
+  EXPECT_EQ(document.at("births"), births);
+  EXPECT_EQ(document.at("ends"), ends);
+  if (births + ends > 0) {
+    EXPECT_EQ(document.at("history").back().at("live"), document.at("live"));
+  }
+}
+
+void expect_made(const json& thread, const json& fact) {
+  SCOPED_TRACE(fact.dump());
+  ASSERT_FALSE(thread.is_null());
+  const json& made = thread.at("created_by");
+  EXPECT_EQ(made.at("tid"), fact.at("creator"));
+  ASSERT_TRUE(made.at("stack").is_array()) << thread;
+  EXPECT_TRUE(stack_shows(made, fact.at("frames")));
+  EXPECT_TRUE(made.at("cut").is_null()) << made;
+  EXPECT_TRUE(made.at("missing").is_null()) << made;
+}
+
+#if defined(__x86_64__)
+constexpr size_t kMade = 7;
+#else
+constexpr size_t kMade = 6;  // none without libc
+#endif
+
+class Makers : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(Makers, AreKnownFunctionByFunction) {
+  Daemon daemon;
+  Workload workload(GetParam());
+  std::vector<json> facts;
+  for (const char* command : {"deep", "chain", "raw", "two"})
+    for (const json& fact : workload.command(command))
+      if (fact.at("fact") == "made") facts.push_back(fact);
+  settled_origins(daemon, workload.pid(), facts.size());
+  const json tree = tree_with_origins(daemon, workload.pid());
+  for (const json& fact : facts) expect_made(find_thread(tree, fact.at("tid")), fact);
+  EXPECT_EQ(facts.size(), kMade);
+  EXPECT_TRUE(find_thread(tree, workload.pid()).at("created_by").is_null()) << "nobody made the first thread";
+  expect_sums(origins_of(daemon, workload.pid()));
+}
+
+INSTANTIATE_TEST_SUITE_P(, Makers,
+                         ::testing::Values("makers", "makers-static", "makers-musl", "makers-musl-static"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST(Origins, OfTheCppLibraryAreTheCodeThatMadeIt) {
+  Daemon daemon;
+  Workload workload("makers_cxx");
+  const json fact = Workload::the(workload.command("std"), "made");
+  settled_origins(daemon, workload.pid(), 1);
+  expect_made(find_thread(tree_with_origins(daemon, workload.pid()), fact.at("tid")), fact);
+}
+
+TEST(Origins, KeepTheirNamesWhenTheLibraryIsGone) {
+  Daemon daemon;
+  Workload workload("makers_cxx");
+  const json fact = Workload::the(workload.command("load"), "made");
+  settled_origins(daemon, workload.pid(), 1);
+  workload.command("unload");
+  EXPECT_EQ(read_file("/proc/" + std::to_string(workload.pid()) + "/maps").find("libmaking"),
+            std::string::npos);
+  expect_made(find_thread(tree_with_origins(daemon, workload.pid()), fact.at("tid")), fact);
+  const json site = origins_of(daemon, workload.pid()).at("sites").at(0);
+  EXPECT_TRUE(stack_shows(site, fact.at("frames")));
+}
+
+TEST(Origins, InAContainerAreWhole) {
+  Daemon daemon;
+  Workload workload(Workload::InContainer{}, "makers");
+  json fact = Workload::the(workload.command("deep"), "made");
+  settled_origins(daemon, workload.pid(), 1);
+  const pid_t tid = tid_of_namespace(workload.pid(), fact.at("tid")).value_or(0);
+  fact["creator"] = workload.pid();
+  expect_made(find_thread(tree_with_origins(daemon, workload.pid()), tid), fact);
+}
+
+TEST(Origins, GroupLiveAndEndedThreadsBySite) {
+  Daemon daemon;
+  Workload workload("makers");
+  workload.command("many 7");
+  workload.command("short 5");
+  const json document = settled_origins(daemon, workload.pid(), 12);
+  expect_sums(document);
+  ASSERT_EQ(document.at("sites").size(), 2u) << document;
+  const json &many = document.at("sites")[0], &few = document.at("sites")[1];
+  EXPECT_TRUE(stack_shows(many, "small_thread make_many main")) << many;
+  EXPECT_EQ(many.at("live"), 7);
+  EXPECT_GT(many.at("oldest_ns"), 0);
+  const json creator = {{"tid", workload.pid()}, {"name", "makers"}, {"count", 7}};
+  EXPECT_EQ(many.at("creators"), json::array({creator}));
+  EXPECT_TRUE(stack_shows(few, "small_thread make_short main")) << few;
+  EXPECT_EQ(few.at("ended"), 5);
+  EXPECT_TRUE(few.at("oldest_ns").is_null());
+  uint64_t lifetimes = 0;
+  for (const json& count : few.at("lifetimes").at("log2_ns")) lifetimes += count.get<uint64_t>();
+  EXPECT_EQ(lifetimes, 5u);
+  std::set<pid_t> live = threads_of(workload.pid());
+  live.erase(workload.pid());
+  EXPECT_EQ(live, many.at("live_tids").get<std::set<pid_t>>());
+}
+
+TEST(Origins, FromBeforeTheDaemonAreSaidToBe) {
+  Workload workload("makers");
+  workload.command("many 3");
+  Daemon daemon;
+  workload.command("many 2");
+  const json document = settled_origins(daemon, workload.pid(), 2);
+  EXPECT_EQ(document.at("without_site").at("before_daemon"), 3);
+  EXPECT_EQ(document.at("live"), 5);
+  EXPECT_EQ(document.at("births"), 2);
+  expect_sums(document);
+  size_t unknown = 0;
+  const json tree = tree_with_origins(daemon, workload.pid());
+  for (const json& thread : tree.at("threads"))
+    unknown +=
+        thread.at("created_by").is_object() && thread.at("created_by").at("missing") == "before_daemon";
+  EXPECT_EQ(unknown, 3u);
+}
+
+TEST(Origins, OfAProcessThatMakesNoThreadAreNone) {
+  Daemon daemon;
+  Workload workload("makers");
+  const json document = origins_of(daemon, workload.pid());
+  EXPECT_TRUE(document.at("sites").empty());
+  EXPECT_EQ(document.at("births"), 0);
+  EXPECT_EQ(document.at("live"), 0);
+  expect_sums(document);
+}
+
+TEST(Origins, AreNotInATreeUnlessAskedFor) {
+  Daemon daemon;
+  Workload workload("makers");
+  workload.command("many 1");
+  for (const json& thread : daemon.tree(workload.pid()).at("threads"))
+    EXPECT_FALSE(thread.contains("created_by"));
+}
+
+uint64_t loss(const json& status, const std::string& cause) {
+  for (const auto& loss : status.at("losses"))
+    if (loss.at("cause") == cause) return loss.at("count");
+  ADD_FAILURE() << "no such cause: " << cause;
+  return 0;
+}
+
+// More than a process may have slices of: the sites are sampled, and every birth is accounted for.
+TEST(Origins, OfAStormAreSampledAndAddUp) {
+  Daemon daemon({"--ring-size", "16777216"});
+  Workload workload("makers");
+  constexpr int kThreads = 20'000;
+  workload.command("storm " + std::to_string(kThreads));
+  const json document = settled_origins(daemon, workload.pid(), kThreads);
+  expect_sums(document);
+  EXPECT_EQ(document.at("births"), kThreads);
+  EXPECT_EQ(document.at("ends"), kThreads);
+  EXPECT_EQ(document.at("live"), 0);
+  ASSERT_EQ(document.at("sites").size(), 1u) << document;
+  EXPECT_TRUE(stack_shows(document.at("sites")[0], "small_thread make_storm main"));
+  EXPECT_EQ(document.at("without_site").at("event_lost"), 0);
+  const json status = daemon.status();
+  EXPECT_EQ(loss(status, "ring_full_birth"), 0u);
+  EXPECT_EQ(loss(status, "site_rate_limited"), document.at("without_site").at("rate_limited"));
+}
+
+// --- secrets -------------------------------------------------------------------------------------------
+
+uint64_t next_of(uint64_t& state) {
+  state ^= state << 13;
+  state ^= state >> 7;
+  state ^= state << 17;
+  return state;
+}
+
+// How often any eight bytes of the pattern are in the process's memory.
+size_t occurrences(pid_t pid, const std::set<uint64_t>& pattern) {
+  const Fd memory(open(("/proc/" + std::to_string(pid) + "/mem").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!memory) throw std::runtime_error("cannot read the memory of the daemon");
+  size_t found = 0;
+  std::vector<uint64_t> words(1 << 17);
+  for (const std::string& line : split(read_file("/proc/" + std::to_string(pid) + "/maps"), '\n')) {
+    unsigned long start = 0, end = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx r", &start, &end) != 2) continue;
+    while (start < end) {
+      const size_t size = std::min<size_t>(end - start, words.size() * sizeof(uint64_t));
+      const ssize_t got = pread(memory.get(), words.data(), size, static_cast<off_t>(start));
+      if (got <= 0) break;
+      for (size_t i = 0; i < static_cast<size_t>(got) / sizeof(uint64_t); ++i)
+        found += pattern.contains(words[i]);
+      start += static_cast<size_t>(got);
+    }
+  }
+  return found;
+}
+
+TEST(Origins, KeepNothingOfTheStackButNames) {
+  Daemon daemon;
+  Workload workload("makers");
+  uint64_t state = 0x1234567890abcdef ^ static_cast<uint64_t>(getpid()) << 20;
+  std::string command = "secret " + std::to_string(state);
+  std::set<uint64_t> pattern;
+  for (int i = 0; i < 64; ++i) pattern.insert(next_of(state));
+  const json fact = Workload::the(workload.command(command), "made");
+  settled_origins(daemon, workload.pid(), 1);
+  expect_made(find_thread(tree_with_origins(daemon, workload.pid()), fact.at("tid")), fact);
+  EXPECT_EQ(occurrences(daemon.pid(), pattern), 0u);
+  for (pid_t helper : children_of(daemon.pid()))
+    EXPECT_EQ(occurrences(helper, pattern), 0u) << exe_of(helper);
+  // The search would find it.
+  const std::vector<uint64_t> here(pattern.begin(), pattern.end());
+  EXPECT_GE(occurrences(getpid(), {here[0]}), 1u);
+}
+
+// --- others' programs ----------------------------------------------------------------------------------
+
+TEST(Origins, OfPythonsThreadsLeadThroughTheInterpreter) {
+  constexpr const char* kPython = "/usr/bin/python3";
+  if (access(kPython, X_OK)) GTEST_SKIP() << "no " << kPython;
+  Daemon daemon;
+  Subprocess python(
+      {kPython, "-I", "-c",
+       "import threading, sys\n"
+       "for i in range(4): threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+       "sys.stdin.read()\n"},
+      {});
+  const json document = settled_origins(daemon, python.pid(), 4);
+  expect_sums(document);
+  ASSERT_FALSE(document.at("sites").empty()) << document;
+  const json& site = document.at("sites")[0];
+  EXPECT_EQ(site.at("live"), 4) << "one place, four threads";
+  EXPECT_TRUE(site.at("cut").is_null()) << site.at("cut");
+  EXPECT_GT(site.at("stack").size(), 5u);
+}
+
+}  // namespace
+}  // namespace loiter::test
