@@ -6,9 +6,10 @@
  * a queue each slot came cold.
  *
  * A slice is taken of every thread's creator but for two bounds. Each process has a token bucket, so that one
- * that makes 20,000 threads a second is sampled and leaves slots for the others; and there are no more slots
- * than LOITER_SLICES, which the daemon empties each 50 ms. What has none says why in its birth record: births
- * themselves are never lost for it.
+ * that makes 20,000 threads a second is sampled; and there are no more slots than LOITER_SLICES, which the
+ * daemon empties each 50 ms and unwinds when it has time. The fewer are left, the smaller the buckets: who
+ * has taken many is refused first, and who makes a thread now and then finds a slot beside any storm. What
+ * has none says why in its birth record: births themselves are never lost for it.
  */
 #ifndef LOITER_BPF_SLICES_H
 #define LOITER_BPF_SLICES_H
@@ -45,6 +46,9 @@ struct {
   __uint(value_size, sizeof(__u32));
 } free_slices SEC(".maps");
 
+/* Taken and not given back; the daemon subtracts what it gives back. */
+__u32 slices_in_use;
+
 struct slice_rate {
   __u64 full_at; /* when the bucket is full again, on CLOCK_BOOTTIME */
   __u64 faults;
@@ -68,7 +72,9 @@ static __always_inline struct slice_rate* rate_of(__u32 tgid) {
 
 static __always_inline bool take_token(struct slice_rate* rate, __u64 now) {
   __u64 at = rate->full_at;
-  if (at > now + (__u64)SLICE_BURST * SLICE_INTERVAL_NS) return false;
+  __u32 in_use = slices_in_use;
+  __u64 burst = in_use < LOITER_SLICES ? (LOITER_SLICES - in_use) * SLICE_BURST / LOITER_SLICES : 0;
+  if (at > now + burst * SLICE_INTERVAL_NS) return false;
   rate->full_at = (at > now ? at : now) + SLICE_INTERVAL_NS;
   return true;
 }
@@ -141,6 +147,7 @@ static __always_inline enum loiter_slice_state take_slice(__u32* slot, __u32 tgi
   if (!rate || !take_token(rate, now)) return LOITER_SLICE_RATE;
   __u32 index = 0;
   if (bpf_map_pop_elem(&free_slices, &index)) return LOITER_SLICE_NO_SLOT;
+  __sync_fetch_and_add(&slices_in_use, 1);
   struct loiter_slice* slice = bpf_map_lookup_elem(&slices, &index);
   if (!slice) return LOITER_SLICE_NO_SLOT; /* never: only indices of the array are pushed */
   enum loiter_slice_state state =
@@ -150,6 +157,7 @@ static __always_inline enum loiter_slice_state take_slice(__u32* slot, __u32 tgi
   } else { /* the stack was filled with zeros by the read that failed */
     __builtin_memset(&slice->regs, 0, sizeof(slice->regs));
     bpf_map_push_elem(&free_slices, &index, BPF_ANY);
+    __sync_fetch_and_add(&slices_in_use, -1);
   }
   return state;
 }

@@ -117,7 +117,8 @@ Status EventReader::attach(EventReader& reader, const Options& options, Variant 
   if (int error = lifecycle_bpf::load(skeleton))
     return bpf_error("the kernel refused the event programs", -error);
   if (variant.slices) {  // before the first birth looks for a slot
-    auto slices = Slices::open(bpf_map__fd(skeleton->maps.slices), bpf_map__fd(skeleton->maps.free_slices));
+    auto slices = Slices::open(bpf_map__fd(skeleton->maps.slices), bpf_map__fd(skeleton->maps.free_slices),
+                               &skeleton->bss->slices_in_use);
     if (!slices) return slices.error();
     reader.slices_ = std::move(*slices);
   }

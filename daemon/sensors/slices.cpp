@@ -19,11 +19,12 @@ constexpr size_t kBytes = sizeof(loiter_slice) * LOITER_SLICES;  // the kernel r
 
 }  // namespace
 
-Result<std::shared_ptr<Slices>> Slices::open(int slices_fd, int free_fd) {
+Result<std::shared_ptr<Slices>> Slices::open(int slices_fd, int free_fd, uint32_t* in_use) {
   std::shared_ptr<Slices> slices(new Slices);
   void* data = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, slices_fd, 0);
   if (data == MAP_FAILED) return bpf_error("cannot map the slices of stacks", errno);
   slices->data_ = static_cast<std::byte*>(data);
+  slices->in_use_ = in_use;
   slices->free_ = Fd(fcntl(free_fd, F_DUPFD_CLOEXEC, 0));
   for (uint32_t slot = 0; slot < LOITER_SLICES; ++slot)
     if (bpf_map_update_elem(slices->free_.get(), nullptr, &slot, BPF_ANY))
@@ -47,6 +48,8 @@ void Slices::give_back(uint32_t slot) {
   explicit_bzero(slice, offsetof(loiter_slice, stack) + used);
   if (bpf_map_update_elem(free_.get(), nullptr, &slot, BPF_ANY))
     spdlog::warn("a slot for slices of stacks is lost: {}", strerror(errno));
+  else
+    __atomic_fetch_sub(in_use_, 1, __ATOMIC_RELAXED);
 }
 
 }  // namespace loiter

@@ -16,8 +16,9 @@ namespace loiter {
 
 class Slices {
  public:
-  // Maps the array and puts all of its slots on the stack of free ones. The descriptors stay the caller's.
-  static Result<std::shared_ptr<Slices>> open(int slices_fd, int free_fd);
+  // Maps the array and puts all of its slots on the stack of free ones. The descriptors stay the caller's;
+  // `in_use` is the programs' count, and lives as long as this is used.
+  static Result<std::shared_ptr<Slices>> open(int slices_fd, int free_fd, uint32_t* in_use);
   ~Slices();
   Slices(const Slices&) = delete;
   Slices& operator=(const Slices&) = delete;
@@ -30,6 +31,7 @@ class Slices {
   Slices() = default;
   std::byte* data_ = nullptr;
   Fd free_;
+  uint32_t* in_use_ = nullptr;
 };
 
 }  // namespace loiter
