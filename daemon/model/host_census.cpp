@@ -105,11 +105,11 @@ HostModel::Thread* HostModel::take_unknown(const loiter_thread& record, const Ce
     thread->creator = ended->creator;
     thread->creator_tgid = record.id.tgid;
     thread->ended_boot_ns = ended->ended_boot_ns;
-    thread->origin = ended->origin;
     if (!thread->is_leader()) {
       std::optional<uint64_t> lifetime_ns;
       if (ended->exactness == Exactness::exact) lifetime_ns = ended->ended_boot_ns - key.start_boot_ns;
-      origins_.take_back_end(record.id.tgid, key, ended->origin, census.begin.boot_ns, lifetime_ns);
+      thread->origin =
+          origins_.take_back_end(record.id.tgid, key, ended->origin, census.begin.boot_ns, lifetime_ns);
     }
     Process& process = process_of(record.id);
     process.cpu_ended_ns -= std::min(process.cpu_ended_ns, ended->cpu_ns);

@@ -139,6 +139,10 @@ void HostModel::end_predecessor(uint32_t pid, uint64_t start_boot_ns) {
   Process& process = processes_[pid];
   process.key.tid = pid;
   process.live = live;
+  // Their births were counted with the old one's.
+  for (auto& [tid, thread] : threads_)
+    if (thread.id.tgid == pid && !thread.is_leader())
+      thread.origin = origins_.add_found(pid, thread.key(), start_boot_ns, false);
 }
 
 }  // namespace loiter

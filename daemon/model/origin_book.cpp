@@ -46,6 +46,7 @@ OriginBook::Entry& OriginBook::entry_of(uint32_t pid, uint64_t boot_ns) {
   auto [at, made] = entries_.try_emplace(pid);
   Entry& entry = at->second;
   if (made) {
+    entry.account = ++last_account_;
     entry.origins.first_boot_ns = boot_ns;
     entry.origins.bucket_ns = kFirstBucketNs;
   }
@@ -56,6 +57,11 @@ OriginBook::Entry& OriginBook::entry_of(uint32_t pid, uint64_t boot_ns) {
 OriginBook::Entry* OriginBook::find(uint32_t pid) {
   auto found = entries_.find(pid);
   return found == entries_.end() ? nullptr : &found->second;
+}
+
+OriginBook::Entry* OriginBook::find(uint32_t pid, const Mark& mark) {
+  Entry* entry = find(pid);
+  return entry && entry->account == mark.account ? entry : nullptr;
 }
 
 // Events come nearly in the order of time: what is late counts for the newest bucket.
@@ -101,7 +107,7 @@ OriginBook::Mark OriginBook::mark_birth(Entry& entry, const TaskKey& thread, Sit
   if (gap == SiteGap::pending)
     entry.pending.insert_or_assign(thread, Pending{std::move(creator), false, std::nullopt});
   count_gap(entry, gap);
-  return {.site = 0, .gap = gap};
+  return {.site = 0, .gap = gap, .account = entry.account};
 }
 
 OriginBook::Mark OriginBook::add_birth(uint32_t pid, const TaskKey& thread, const TaskKey& creator,
@@ -126,13 +132,14 @@ OriginBook::Mark OriginBook::add_found(uint32_t pid, const TaskKey&, uint64_t bo
     ++entry.origins.births;
     ++bucket.births;
   }
-  return {.site = 0, .gap = gap};
+  return {.site = 0, .gap = gap, .account = entry.account};
 }
 
 OriginBook::Mark OriginBook::tell_late(uint32_t pid, const TaskKey& thread, const Mark& mark,
                                        const TaskKey& creator, std::string_view creator_name,
                                        uint64_t boot_ns, SiteGap gap) {
-  if (mark.gap != SiteGap::event_lost && mark.gap != SiteGap::before_daemon) return mark;
+  if (!find(pid, mark) || (mark.gap != SiteGap::event_lost && mark.gap != SiteGap::before_daemon))
+    return mark;
   Entry& entry = entry_of(pid, boot_ns);
   uncount_gap(entry, mark.gap);
   if (mark.gap == SiteGap::before_daemon) {
@@ -151,7 +158,7 @@ void OriginBook::add_untracked(uint32_t pid, uint64_t boot_ns) {
 
 void OriginBook::add_end(uint32_t pid, const TaskKey& thread, const Mark& mark, uint64_t boot_ns,
                          std::optional<uint64_t> lifetime_ns) {
-  Entry* entry = find(pid);
+  Entry* entry = find(pid, mark);
   if (!entry) return;
   entry->published = nullptr;
   ++entry->origins.ends;
@@ -179,10 +186,10 @@ void OriginBook::tell_ended(uint32_t pid, const TaskKey& thread, std::optional<u
   pending->second.lifetime_ns = lifetime_ns;
 }
 
-void OriginBook::take_back_end(uint32_t pid, const TaskKey& thread, const Mark& mark, uint64_t boot_ns,
-                               std::optional<uint64_t> lifetime_ns) {
-  Entry* entry = find(pid);
-  if (!entry) return;
+OriginBook::Mark OriginBook::take_back_end(uint32_t pid, const TaskKey& thread, const Mark& mark,
+                                           uint64_t boot_ns, std::optional<uint64_t> lifetime_ns) {
+  Entry* entry = find(pid, mark);
+  if (!entry) return add_found(pid, thread, boot_ns, false);
   entry->published = nullptr;
   --entry->origins.ends;
   ++entry->origins.live;
@@ -192,12 +199,13 @@ void OriginBook::take_back_end(uint32_t pid, const TaskKey& thread, const Mark& 
   if (auto pending = entry->pending.find(thread); pending != entry->pending.end()) {
     pending->second.ended = false;
     pending->second.lifetime_ns.reset();
-    return;
+    return mark;
   }
   CreationSite* site = find_site(*entry, mark.site);
-  if (!site || site->ended == 0) return;
+  if (!site || site->ended == 0) return mark;
   --site->ended;
   if (lifetime_ns && site->lifetimes[log2_of(*lifetime_ns)] > 0) --site->lifetimes[log2_of(*lifetime_ns)];
+  return mark;
 }
 
 // --- sites -------------------------------------------------------------------------------------------
@@ -280,7 +288,7 @@ std::optional<OriginBook::Mark> OriginBook::accept(const FoundOrigin& found, boo
   if (gap == SiteGap::none && !found.stack) gap = SiteGap::not_unwound;
   if (gap != SiteGap::none) {
     count_gap(*entry, gap);
-    return Mark{.site = 0, .gap = gap};
+    return Mark{.site = 0, .gap = gap, .account = entry->account};
   }
   CreationSite& site = site_of(*entry, found.stack);
   site.last_used = ++uses_;
@@ -290,7 +298,7 @@ std::optional<OriginBook::Mark> OriginBook::accept(const FoundOrigin& found, boo
     ++site.ended;
     if (pending.lifetime_ns) ++site.lifetimes[log2_of(*pending.lifetime_ns)];
   }
-  return Mark{.site = site.id, .gap = SiteGap::none};
+  return Mark{.site = site.id, .gap = SiteGap::none, .account = entry->account};
 }
 
 }  // namespace loiter

@@ -83,6 +83,7 @@ class OriginBook {
   struct Mark {
     uint32_t site = 0;
     SiteGap gap = SiteGap::none;
+    uint32_t account = 0;  // that it was counted in: a pid that is used again begins another one
   };
 
   // A thread that is no leader was made. `gap`: pending where a FoundOrigin is to come.
@@ -100,8 +101,8 @@ class OriginBook {
                std::optional<uint64_t> lifetime_ns);
   // The end of one whose birth was told after it has been counted already.
   void tell_ended(uint32_t pid, const TaskKey& thread, std::optional<uint64_t> lifetime_ns);
-  // It is there still: the end that was told counts no more.
-  void take_back_end(uint32_t pid, const TaskKey& thread, const Mark& mark, uint64_t boot_ns,
+  // It is there still: the end that was told counts no more. Its mark from now on.
+  Mark take_back_end(uint32_t pid, const TaskKey& thread, const Mark& mark, uint64_t boot_ns,
                      std::optional<uint64_t> lifetime_ns);
   void end_process(uint32_t pid);
 
@@ -124,6 +125,7 @@ class OriginBook {
     std::optional<uint64_t> lifetime_ns;  // once it has ended
   };
   struct Entry {
+    uint32_t account = 0;
     ProcessOrigins origins;
     std::unordered_map<TaskKey, Pending, TaskKeyHash> pending;
     ProcessOriginsPtr published;  // null: it has changed since
@@ -131,6 +133,7 @@ class OriginBook {
 
   Entry& entry_of(uint32_t pid, uint64_t boot_ns);
   Entry* find(uint32_t pid);
+  Entry* find(uint32_t pid, const Mark& mark);  // null also where that was counted in another account
   OriginBucket& bucket_at(Entry& entry, uint64_t boot_ns);
   Mark mark_birth(Entry& entry, const TaskKey& thread, SiteCreator creator, SiteGap gap);
   void count_gap(Entry& entry, SiteGap gap);
@@ -146,6 +149,7 @@ class OriginBook {
   std::array<uint64_t, ProcessOrigins::kGaps> gaps_{};
   size_t site_count_ = 0;
   uint32_t last_site_ = 0;
+  uint32_t last_account_ = 0;
   uint64_t uses_ = 0;
 };
 

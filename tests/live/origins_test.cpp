@@ -2,6 +2,7 @@
 // that add up whatever happens.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include "daemon/base/fd.h"
 #include "tests/lib/daemon.h"
 #include "tests/lib/expected.h"
+#include "tests/lib/paths.h"
 #include "tests/lib/proc.h"
 #include "tests/lib/workload.h"
 
@@ -149,7 +151,7 @@ TEST(Origins, KeepTheirNamesWhenTheLibraryIsGone) {
   EXPECT_TRUE(stack_shows(site, made.fact().at("frames")));
 }
 
-TEST(Origins, InAContainerAreWhole) {
+TEST(OriginsIn, AContainerAreWhole) {
   Daemon daemon;
   const Made made = make(daemon, "makers", {"deep"}, 1, true);
   json fact = made.fact();
@@ -179,6 +181,13 @@ TEST(Origins, GroupLiveAndEndedThreadsBySite) {
   std::set<pid_t> live = threads_of(made.pid());
   live.erase(made.pid());
   EXPECT_EQ(live, many.at("live_tids").get<std::set<pid_t>>());
+}
+
+// Where the kernel refuses the typed ones.
+TEST(Origins, ComeByRawTracepointsToo) {
+  Daemon daemon({"--tracepoints", "raw"});
+  const Made made = make(daemon, "makers", {"deep"}, 1);
+  expect_made(find_thread(tree_with_origins(daemon, made.pid()), made.fact().at("tid")), made.fact());
 }
 
 TEST(Origins, FromBeforeTheDaemonAreSaidToBe) {
@@ -246,6 +255,50 @@ TEST(Origins, OfAStormAreSampledAndAddUp) {
             document.at("without_site").at("rate_limited").get<uint64_t>());
 }
 
+// --- the command line ----------------------------------------------------------------------------------
+
+RunResult loiter(const Daemon& daemon, std::vector<std::string> args) {
+  args.insert(args.begin(), loiter_path());
+  args.insert(args.end(), {"--socket", daemon.socket()});
+  return run(args);
+}
+
+TEST(Origins, AreShownByTheCommandLine) {
+  Daemon daemon;
+  const Made made = make(daemon, "makers", {"two", "short 3"}, 5);
+  const RunResult origins = loiter(daemon, {"origins", std::to_string(made.pid())});
+  EXPECT_EQ(to_string(origins.status), "exit 0") << origins.err;
+  for (const char* text : {"2 threads live besides the main one; 5 born, 3 ended since loiterd looks",
+                           "0 live of 3 born, 3 ended", "place_one at", "BORN"})
+    EXPECT_NE(origins.out.find(text), std::string::npos) << text << " is not in\n" << origins.out;
+  const json document = json::parse(loiter(daemon, {"origins", std::to_string(made.pid()), "--json"}).out);
+  EXPECT_EQ(document.at("sites").size(), 3u);
+  const RunResult tree = loiter(daemon, {"tree", std::to_string(made.pid()), "--origins"});
+  for (const char* text : {"MADE AT", "[1] start_thread", "[2] start_thread", "place_two at"})
+    EXPECT_NE(tree.out.find(text), std::string::npos) << text << " is not in\n" << tree.out;
+}
+
+TEST(PrivateDaemon, SeesTheOriginsOfWhatIsMadeWhileItLooks) {
+  Workload workload("makers");
+  workload.command("many 2");
+  Subprocess origins({loiter_path(), "origins", std::to_string(workload.pid()), "--for", "1h"},
+                     {.stdout_to_memory = true});
+  // It looks once it has asked for the process: then its daemon has taken a census.
+  ASSERT_TRUE(await("its daemon runs", [&] { return !children_of(origins.pid()).empty(); }));
+  ASSERT_TRUE(await("its daemon has seen a birth", [&] {
+    workload.command("many 1");
+    for (pid_t daemon : children_of(origins.pid()))
+      for (pid_t helper : children_of(daemon))
+        if (thread_stat(helper, helper).value_or(ThreadStat{}).comm == "loiter-parser") return true;
+    return false;
+  }));
+  kill(origins.pid(), SIGINT);
+  EXPECT_EQ(to_string(origins.wait()), "exit 0");
+  const std::string text = origins.stdout_text();
+  EXPECT_NE(text.find("since loiter began to look"), std::string::npos) << text;
+  EXPECT_NE(text.find("only threads made while loiter looks have a site"), std::string::npos) << text;
+}
+
 // --- secrets -------------------------------------------------------------------------------------------
 
 uint64_t next_of(uint64_t& state) {
@@ -310,7 +363,7 @@ json python_origins(const Daemon& daemon, const char* path) {
   return document;
 }
 
-TEST(Origins, OfPythonsThreadsLeadThroughTheInterpreter) {
+TEST(Interpreters, PythonsThreadsWereMadeThroughTheInterpreter) {
   constexpr const char* kPython = "/usr/bin/python3";
   if (access(kPython, X_OK)) GTEST_SKIP() << "no " << kPython;
   Daemon daemon;

@@ -63,9 +63,9 @@ TEST_F(TopOrigins, OpenOnTheKeyAndShowSitesAndTheStackOfOne) {
   EXPECT_THAT(lines, Contains(HasSubstr("grow in x")));
   EXPECT_THAT(lines, Contains(HasSubstr("once in x")));
   EXPECT_THAT(lines, Contains(HasSubstr("3 live of 7 born, 4 ended")));
-  EXPECT_THAT(lines, Contains(HasSubstr("#1  grow in x"))) << "the stack of the first";
+  EXPECT_THAT(lines, Contains(HasSubstr("#1 grow in x"))) << "the stack of the first";
   app_.on_key(key_of(KeyCode::down));
-  EXPECT_THAT(lines_of(app_), Contains(HasSubstr("#1  once in x")));
+  EXPECT_THAT(lines_of(app_), Contains(HasSubstr("#1 once in x")));
   app_.on_key(key_of(KeyCode::escape));
   EXPECT_THAT(lines_of(app_), Not(Contains(HasSubstr("MADE AT"))));
 }
