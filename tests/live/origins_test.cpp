@@ -293,7 +293,9 @@ TEST(PrivateDaemon, SeesTheOriginsOfWhatIsMadeWhileItLooks) {
     return false;
   }));
   kill(origins.pid(), SIGINT);
-  EXPECT_EQ(to_string(origins.wait()), "exit 0");
+  const auto status = origins.wait();
+  ASSERT_TRUE(status) << "it goes on";
+  EXPECT_EQ(to_string(*status), "exit 0");
   const std::string text = origins.stdout_text();
   EXPECT_NE(text.find("since loiter began to look"), std::string::npos) << text;
   EXPECT_NE(text.find("only threads made while loiter looks have a site"), std::string::npos) << text;
