@@ -269,12 +269,12 @@ TEST(Origins, AreShownByTheCommandLine) {
   const RunResult origins = loiter(daemon, {"origins", std::to_string(made.pid())});
   EXPECT_EQ(to_string(origins.status), "exit 0") << origins.err;
   for (const char* text : {"2 threads live besides the main one; 5 born, 3 ended since loiterd looks",
-                           "0 live of 3 born, 3 ended", "place_one at", "BORN"})
+                           "0 live of 3 born, 3 ended", "place_one in makers", "BORN"})
     EXPECT_NE(origins.out.find(text), std::string::npos) << text << " is not in\n" << origins.out;
   const json document = json::parse(loiter(daemon, {"origins", std::to_string(made.pid()), "--json"}).out);
   EXPECT_EQ(document.at("sites").size(), 3u);
   const RunResult tree = loiter(daemon, {"tree", std::to_string(made.pid()), "--origins"});
-  for (const char* text : {"MADE AT", "[1] start_thread", "[2] start_thread", "place_two at"})
+  for (const char* text : {"MADE AT", "[1] start_thread", "[2] start_thread", "place_two in makers"})
     EXPECT_NE(tree.out.find(text), std::string::npos) << text << " is not in\n" << tree.out;
 }
 
