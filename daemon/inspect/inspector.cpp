@@ -12,8 +12,8 @@
 namespace loiter {
 namespace {
 
-// Slices that are unwound before the next look at the requests: a millisecond's worth.
-constexpr size_t kBirthsAtOnce = 16;
+// Slices that are unwound before the next look at the requests: one or two milliseconds' worth.
+constexpr size_t kBirthsAtOnce = 32;
 
 // Of one process: as many as one may have at once (bpf/slices.h), so that a quarter of the slots is left.
 constexpr size_t kMostWaiting = LOITER_SLICES * 3 / 4;
