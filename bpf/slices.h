@@ -18,9 +18,10 @@
 
 const volatile __u8 with_slices = 1; /* not bool: clang knows no _Bool in a C++ skeleton */
 
-/* A process may have so many slices at once, three quarters of what there are, and 500 more each second: a
+/* The bucket of a process where all slots are free, and what comes in again each second: 500. The bucket
+ * shrinks with the slots, so a process alone gets 170 slices at once (n <= 512 * (256 - n) / 256), and a
  * server that makes a thread for each of 500 requests a second loses none. */
-enum { SLICE_BURST = 192, SLICE_INTERVAL_NS = 2000000 };
+enum { SLICE_BURST = 512, SLICE_INTERVAL_NS = 2000000 };
 
 /* A read that fails costs the creator 7 us (measured: an exception in a guest), four times the rest. The
  * stacks of a process in which so many have failed (arrays on them that were never touched, stacks of its own

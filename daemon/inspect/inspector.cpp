@@ -15,7 +15,7 @@ namespace {
 // Slices that are unwound before the next look at the requests: one or two milliseconds' worth.
 constexpr size_t kBirthsAtOnce = 32;
 
-// Of one process: as many as one may have at once (bpf/slices.h), so that a quarter of the slots is left.
+// Of one process: more than one gets at once (bpf/slices.h), so that a quarter of the slots is left.
 constexpr size_t kMostWaiting = LOITER_SLICES * 3 / 4;
 
 // For each time spent on them so many times as long is left to others, but no longer than that: a large

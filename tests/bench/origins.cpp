@@ -23,7 +23,7 @@ namespace {
 using nlohmann::json;
 
 // Within what a process may have at once, and what there is room for (bpf/slices.h): each of them is taken.
-constexpr uint32_t kCreations = 180;
+constexpr uint32_t kCreations = 160;
 constexpr auto kRest = std::chrono::milliseconds(450);
 
 constexpr double kMostForCreatorNs = 2000;
