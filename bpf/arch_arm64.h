@@ -61,4 +61,8 @@ static __always_inline __u64 arch_argument(const struct pt_regs* regs, int n) {
   return n == 0 ? regs->regs[0] : n == 1 ? regs->regs[1] : n == 2 ? regs->regs[2] : regs->regs[3];
 }
 
+/* struct pthread ends at the thread pointer there; glibc 2.36: start_routine some 780 bytes below it. Not
+ * tried. */
+enum { ARCH_TLS_WINDOW_OFFSET = -896 };
+
 #endif

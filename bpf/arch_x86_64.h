@@ -61,4 +61,7 @@ static __always_inline __u64 arch_argument(const struct pt_regs* regs, int n) {
   return n == 0 ? regs->di : n == 1 ? regs->si : n == 2 ? regs->dx : regs->cx;
 }
 
+/* glibc 2.36: start_routine at 1592 of struct pthread, which begins at the thread pointer; others near it. */
+enum { ARCH_TLS_WINDOW_OFFSET = 1536 };
+
 #endif

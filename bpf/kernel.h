@@ -66,6 +66,10 @@ struct thread_struct {
   struct uw_state uw;   /* arm64 */
 };
 
+struct mm_struct {
+  unsigned long start_stack; /* of the first thread: what execve left its stack pointer at */
+};
+
 struct task_struct {
   struct thread_info thread_info;
   unsigned int __state; /* `state` before 5.14 (2f064a59a11f): older than what is supported */
@@ -83,6 +87,7 @@ struct task_struct {
   unsigned long nivcsw;
   __u64 start_boottime;
   const struct cred* cred;
+  struct mm_struct* mm;
   char comm[16];
   struct css_set* cgroups;
   __u32 self_exec_id;

@@ -10,6 +10,7 @@
  */
 #include "arch.h"
 #include "loss.h"
+#include "slices.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -50,7 +51,9 @@ static __always_inline void read_name(char to[LOITER_COMM_LEN], const char* from
   }
 }
 
-/* Runs in the creator, after the new task has its pid and start time and before it first runs. */
+/* Runs in the creator, after the new task has its pid and start time and before it first runs. The slice
+ * comes last: the record must not hold the ring's reader up for longer than it has to, but without a record
+ * nobody would give the slot back. */
 static __always_inline int on_birth(struct task_struct* task, __u64 clone_flags, const bool trusted) {
   if (is_unwanted(task, trusted)) return 0;
   struct loiter_birth* record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
@@ -69,6 +72,8 @@ static __always_inline int on_birth(struct task_struct* task, __u64 clone_flags,
     copy_comm(record->comm, task);
   else
     read_name(record->comm, task->comm);
+  record->slice_state = take_slice(&record->slice, record->event.task.tgid, clone_flags, record->tls_base,
+                                   record->event.boot_ns);
   bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
   return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * Calls of thread libraries: entry probes on pthread_create, join, detach and exit, placed by the daemon in the
- * processes that somebody asked for, or in every process of the host by configuration.
+ * Calls of thread libraries: entry probes on pthread_create, join, detach and exit, placed by the daemon in
+ * the processes that somebody asked for, or in every process of the host by configuration.
  *
  * Never at a function's return: that breaks Go's stacks, and has got programs with seccomp filters killed
  * (DESIGN.md section 2). What came of a call is told by the births and ends that follow it.
@@ -19,8 +19,8 @@ struct {
 enum { COOKIE_CALL_BITS = 8 };
 
 /*
- * glibc: `flags` of struct pthread_attr lies behind a sched_param and a policy, ATTR_FLAG_DETACHSTATE is its bit 0
- * (sysdeps/nptl/internaltypes.h, unchanged since 2.4). musl: `_a_detach` is __i[6] (include/pthread.h,
+ * glibc: `flags` of struct pthread_attr lies behind a sched_param and a policy, ATTR_FLAG_DETACHSTATE is its
+ * bit 0 (sysdeps/nptl/internaltypes.h, unchanged since 2.4). musl: `_a_detach` is __i[6] (include/pthread.h,
  * src/internal/pthread_impl.h; 64-bit).
  */
 enum { GLIBC_ATTR_FLAGS = 8, GLIBC_DETACHED = 1, MUSL_ATTR_DETACH = 24 };
@@ -72,8 +72,8 @@ static __always_inline int on_call(struct pt_regs* ctx) {
 }
 
 /*
- * Each stands twice: for uprobe.multi, which takes all functions of a library at once (since 6.6), and for a perf
- * event each.
+ * Each stands twice: for uprobe.multi, which takes all functions of a library at once (since 6.6), and for a
+ * perf event each.
  */
 SEC("uprobe.multi")
 int call_multi(struct pt_regs* ctx) {

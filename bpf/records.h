@@ -64,8 +64,22 @@ struct loiter_birth {
   __u32 task_flags;  /* PF_* */
   __u64 tls_base;    /* fs base, tpidr_el0: what libraries of threads know this one by */
   char comm[LOITER_COMM_LEN];
+  __u32 slice_state; /* enum loiter_slice_state */
+  __u32 slice;       /* with LOITER_SLICE_TAKEN: index of its loiter_slice, the receiver's to give back */
 };
-LOITER_STATIC_ASSERT(sizeof(struct loiter_birth) == 104, "contract");
+LOITER_STATIC_ASSERT(sizeof(struct loiter_birth) == 112, "contract");
+
+/* Whether a birth comes with a slice of its creator's stack, or why not. */
+enum loiter_slice_state {
+  LOITER_SLICE_TAKEN = 0,
+  LOITER_SLICE_PROCESS = 1,      /* no thread was made, but a process */
+  LOITER_SLICE_OFF = 2,          /* this kernel did not take the program with slices */
+  LOITER_SLICE_RATE = 3,         /* its process makes threads faster than slices are taken */
+  LOITER_SLICE_NO_SLOT = 4,      /* all slots were in use */
+  LOITER_SLICE_UNREADABLE = 5,   /* the stack pointer leads nowhere, or to what is paged out */
+  LOITER_SLICE_NO_USER_CODE = 6, /* made by a worker of the kernel, or by a 32-bit program */
+  LOITER_SLICE_STATE_COUNT
+};
 
 /*
  * A program was executed. `event.task` is what the thread is now: it has the tgid as its tid and the
@@ -164,6 +178,27 @@ struct loiter_regs {
   __u64 saved[LOITER_SAVED_REGS];
 };
 LOITER_STATIC_ASSERT(sizeof(struct loiter_regs) == 168, "contract");
+
+/*
+ * Where a thread was made: its creator's registers and what lay on the creator's stack, from the stack
+ * pointer up. It lies in a slot of an array that the daemon maps, since it may hold secrets: who took the
+ * stack apart wipes it, which nobody could in a ring buffer.
+ *
+ * To the stack's end where that is near, else 8 KiB: 20 frames of C++ take 2 KiB, of CPython 4. Where some of
+ * that is not in memory, to the end of the page.
+ */
+enum { LOITER_SLICE_BYTES = 8192, LOITER_SLICES = 256, LOITER_TLS_WINDOW = 256 };
+
+struct loiter_slice {
+  struct loiter_regs regs;
+  __u32 size;                  /* of `stack` */
+  __u32 ends;                  /* the stack ends behind it; else it is cut */
+  __u32 tls_size;              /* of `tls`: 0, or all of it */
+  __s32 tls_offset;            /* of tls[0] from the new thread's tls_base */
+  __u8 tls[LOITER_TLS_WINDOW]; /* of glibc's struct pthread, where the start routine is */
+  __u8 stack[LOITER_SLICE_BYTES];
+};
+LOITER_STATIC_ASSERT(sizeof(struct loiter_slice) == 184 + LOITER_TLS_WINDOW + LOITER_SLICE_BYTES, "contract");
 
 enum loiter_thread_marks {
   LOITER_MARK_ON_CPU = 1,       /* running on a CPU at this moment */

@@ -17,6 +17,7 @@ Result<int> run_stacks(Client& client, const Options& options, Output& out);
 Result<int> run_chain(Client& client, const Options& options, Output& out);
 Result<int> run_why(Client& client, const Options& options, Output& out);
 Result<int> run_unjoined(Client& client, const Options& options, Output& out);
+Result<int> run_origins(Client& client, const Options& options, Output& out);
 Result<int> run_events(Client& client, const Options& options, Output& out);
 Result<int> run_scan(Client& client, const Options& options, Output& out);
 

@@ -66,7 +66,8 @@ void add_losses(std::vector<std::string>& lines, const json& status) {
     lines.push_back("losses: none");
     return;
   }
-  lines.push_back("losses: " + count(status, "losses_total") + ", each set right by the next census");
+  lines.push_back("losses: " + count(status, "losses_total") +
+                  ", those of events set right by the next census");
   for (const json& loss : status.at("losses"))
     if (loss.at("count") != 0)
       lines.push_back("  " + count(loss, "count") + " " + text(loss, "cause") + ": " + text(loss, "detail"));

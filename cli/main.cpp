@@ -66,6 +66,8 @@ Result<int> run_command(Client& client, const Options& options, Output& out) {
       return run_why(client, options, out);
     case Command::unjoined:
       return run_unjoined(client, options, out);
+    case Command::origins:
+      return run_origins(client, options, out);
     case Command::doctor:
       return run_doctor(&client, "", options, out);
   }

@@ -19,7 +19,7 @@ constexpr uint64_t kMinInterval = 100'000'000;
 // The words as given, checked but not yet converted.
 struct Raw {
   std::string socket, threshold, pid, tid, sort, limit, count, look_for, interval;
-  bool json = false, kernel_threads = false, ended = false, strict = false, once = false;
+  bool json = false, kernel_threads = false, ended = false, strict = false, once = false, origins = false;
   bool kernel_stacks = false, no_lines = false, pthreads = false;
 };
 
@@ -90,7 +90,7 @@ struct Description {
   bool takes_threshold;
 };
 
-constexpr std::array<Description, 10> kCommands{{
+constexpr std::array<Description, 11> kCommands{{
     {Command::top, "top", "the processes of this host, live",
      "The processes of this host live in the terminal, the longest blocked first; Enter opens the\n"
      "threads of one, ? shows the keys. Without a terminal, or with --once or --json, it prints one\n"
@@ -105,7 +105,7 @@ constexpr std::array<Description, 10> kCommands{{
      "The live threads of one process as a tree of who created whom, each with its name, state, for how\n"
      "long it has been blocked and in what. An age such as 3m12s..3m15s lies between the\n"
      "two, one after ~ is estimated, one after >= is a lower bound.",
-     "  loiter tree 812\n  loiter tree 812 --ended", true},
+     "  loiter tree 812\n  loiter tree 812 --ended\n  loiter tree 812 --origins", true},
     {Command::why, "why", "why a process stands still, in a paragraph",
      "Why one process stands still, as one paragraph: the thread that the others wait for (a deadlock\n"
      "first, else the one with the most waiters), what leads there and where in its code it is; else the\n"
@@ -124,10 +124,15 @@ constexpr std::array<Description, 10> kCommands{{
     {Command::unjoined, "unjoined", "threads that ended and were never joined",
      "The threads of one process that ended, are joinable and were never joined: how many by where they\n"
      "began, and the address space that their stacks still hold, as the C library's own lists have\n"
-     "them; also those that ended before loiter looked. Child processes that nobody waited for as well. "
-     "Ends\n"
-     "with 1 where there is such a thread.",
+     "them; also those that ended before loiter looked. Child processes that nobody waited for as well.\n"
+     "Ends with 1 where there is such a thread.",
      "  loiter unjoined 812\n  loiter unjoined 812 --json", false},
+    {Command::origins, "origins", "where a process' threads were made, and how many",
+     "The threads of one process, live and ended, by where they were made: the creator's stack at that\n"
+     "moment, who made how many there, how many live, how long the ended ones lived; then births and ends\n"
+     "over time. Known of threads that were made while a loiterd runs; without one, only of those made\n"
+     "while this command looks: --for says how long.",
+     "  loiter origins 812\n  loiter origins 812 --for 10s\n  loiter origins 812 --json", false},
     {Command::scan, "scan", "what is overdue, once; the exit code tells",
      "Looks at every thread and reports those that are overdue: blocked past the threshold, also when\n"
      "that began long before. Ends with 1 on a finding of severity warning or above, else with 0; being\n"
@@ -192,6 +197,7 @@ void add_options_of(CLI::App& command, Command which, Raw& raw) {
     case Command::tree:
       add_subject(command, raw, false);
       command.add_flag("--ended", raw.ended, "also the threads that ended a short while ago");
+      command.add_flag("--origins", raw.origins, "also where each thread was made");
       break;
     case Command::scan:
       add_pid(command, raw, "this process only");
@@ -218,6 +224,10 @@ void add_options_of(CLI::App& command, Command which, Raw& raw) {
     case Command::why:
     case Command::unjoined:
       add_subject(command, raw, false);
+      break;
+    case Command::origins:
+      add_subject(command, raw, false);
+      add_for(command, raw, "look for this long first; ^C ends it early");
       break;
     case Command::doctor:
       break;
@@ -246,6 +256,7 @@ Options convert(const Raw& raw, Command command) {
   if (!raw.sort.empty()) options.sort = raw.sort;
   options.limit = parse_number(raw.limit);
   options.ended = raw.ended;
+  options.origins = raw.origins;
   options.count = parse_number(raw.count);
   options.for_ns = parse_duration(raw.look_for);
   options.strict = raw.strict;

@@ -11,7 +11,7 @@
 
 namespace loiter::cli {
 
-enum class Command : uint8_t { ps, tree, events, doctor, scan, top, stacks, chain, why, unjoined };
+enum class Command : uint8_t { ps, tree, events, doctor, scan, top, stacks, chain, why, unjoined, origins };
 
 struct Options {
   Command command = Command::ps;
@@ -21,11 +21,12 @@ struct Options {
   bool json = false;
   bool kernel_threads = false;
 
-  std::optional<uint32_t> pid;  // tree, stacks, chain, why, unjoined (always), events, scan
+  std::optional<uint32_t> pid;  // tree, stacks, chain, why, unjoined, origins (always), events, scan
   std::optional<uint32_t> tid;  // stacks, chain: of this thread only
   std::string sort = "oldest";  // ps: the name of a column that exists
   std::optional<uint64_t> limit;
   bool ended = false;
+  bool origins = false;
   std::optional<uint64_t> count;
   std::optional<uint64_t> for_ns;
   bool strict = false;

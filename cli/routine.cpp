@@ -8,11 +8,15 @@ namespace loiter::cli {
 std::optional<StartRoutine> parse_routine(const nlohmann::json& object) {
   const nlohmann::json* found = member(object, "start_routine");
   if (!found) return std::nullopt;
+  return read_routine(*found);
+}
+
+StartRoutine read_routine(const nlohmann::json& object) {
   StartRoutine routine;
-  read(*found, "symbol", routine.symbol);
-  read(*found, "module", routine.module);
-  read(*found, "callable", routine.callable);
-  read(*found, "offset", routine.offset);
+  read(object, "symbol", routine.symbol);
+  read(object, "module", routine.module);
+  read(object, "callable", routine.callable);
+  read(object, "offset", routine.offset);
   return routine;
 }
 

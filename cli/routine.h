@@ -20,6 +20,9 @@ struct StartRoutine {
 // The member "start_routine"; nothing where it is missing or null. Throws a std::exception on other types.
 std::optional<StartRoutine> parse_routine(const nlohmann::json& object);
 
+// What that member holds.
+StartRoutine read_routine(const nlohmann::json& routine);
+
 // "worker", "Functor" of a std::thread, "libfoo.so+0x12a0" without a name.
 std::string routine_text(const StartRoutine& routine);
 

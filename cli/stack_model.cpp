@@ -7,17 +7,6 @@ namespace {
 
 using nlohmann::json;
 
-StackFrame parse_frame(const json& object) {
-  StackFrame frame;
-  read(object, "symbol", frame.symbol);
-  read(object, "module", frame.module);
-  read(object, "offset", frame.offset);
-  read(object, "file", frame.file);
-  read(object, "line", frame.line);
-  read(object, "inlined", frame.inlined);
-  return frame;
-}
-
 StackThread parse_stack_thread(const json& object) {
   StackThread thread;
   read(object, "tid", thread.tid);
@@ -34,6 +23,17 @@ StackThread parse_stack_thread(const json& object) {
 }
 
 }  // namespace
+
+StackFrame parse_frame(const json& object) {
+  StackFrame frame;
+  read(object, "symbol", frame.symbol);
+  read(object, "module", frame.module);
+  read(object, "offset", frame.offset);
+  read(object, "file", frame.file);
+  read(object, "line", frame.line);
+  read(object, "inlined", frame.inlined);
+  return frame;
+}
 
 Result<Stacks> parse_stacks(const json& document) {
   try {

@@ -40,6 +40,9 @@ struct Stacks {
   std::vector<StackThread> threads;
 };
 
+// A frame of any document that has one. Throws a std::exception on other types.
+StackFrame parse_frame(const nlohmann::json& object);
+
 // `unavailable` where a document is not what API.md says. Unknown fields are passed over.
 Result<Stacks> parse_stacks(const nlohmann::json& document);
 

@@ -22,14 +22,6 @@ std::string hexadecimal(uint64_t value) {
   return {buffer.data(), static_cast<size_t>(length)};
 }
 
-// Of what every program waits and starts in.
-bool of_libraries(const StackFrame& frame) {
-  constexpr auto kLibraries = std::to_array<std::string_view>(
-      {"libc.so", "libc-", "libpthread", "ld-linux", "ld-musl", "libstdc++", "linux-vdso", "[vdso]"});
-  const std::string_view module = frame.module ? base_name(*frame.module) : std::string_view();
-  return std::ranges::any_of(kLibraries, [&](auto word) { return module.starts_with(word); });
-}
-
 // All that makes two stacks the same.
 std::string key_of(const StackThread& thread) {
   std::string key;
@@ -110,6 +102,13 @@ void add_doing(std::vector<std::string>& lines, const Group& group) {
 }
 
 }  // namespace
+
+bool is_of_libraries(const StackFrame& frame) {
+  constexpr auto kLibraries = std::to_array<std::string_view>(
+      {"libc.so", "libc-", "libpthread", "ld-linux", "ld-musl", "libstdc++", "linux-vdso", "[vdso]"});
+  const std::string_view module = frame.module ? base_name(*frame.module) : std::string_view();
+  return std::ranges::any_of(kLibraries, [&](auto word) { return module.starts_with(word); });
+}
 
 std::string_view base_name(std::string_view path) {
   const size_t slash = path.rfind('/');
@@ -201,7 +200,7 @@ size_t first_own_frame(const std::vector<StackFrame>& frames) {
                                                                "__write"});
   auto of_waiting = [&](const StackFrame& frame) {
     const std::string_view symbol = frame.symbol ? std::string_view(*frame.symbol) : std::string_view();
-    return of_libraries(frame) ||
+    return is_of_libraries(frame) ||
            std::ranges::any_of(kFunctions, [&](auto word) { return symbol.starts_with(word); });
   };
   const auto own = std::ranges::find_if_not(frames, of_waiting);
@@ -214,7 +213,7 @@ size_t end_of_own_frames(const std::vector<StackFrame>& frames) {
     return frame.symbol && frame.symbol->starts_with("__libc_start");
   });
   size_t end = static_cast<size_t>(start - frames.begin());
-  while (end > 0 && (of_libraries(frames[end - 1]) || frames[end - 1].symbol == "_start")) --end;
+  while (end > 0 && (is_of_libraries(frames[end - 1]) || frames[end - 1].symbol == "_start")) --end;
   return end > first_own_frame(frames) ? end : frames.size();
 }
 

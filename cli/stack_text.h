@@ -25,6 +25,9 @@ std::string doing_text(const StackThread& thread);
 // within `columns`.
 std::vector<std::string> stacks_lines(const Stacks& stacks, size_t columns);
 
+// A frame of the libraries that every program waits and starts threads in.
+bool is_of_libraries(const StackFrame& frame);
+
 // Where its own code begins: the frames of libc and its like that every wait ends in are left out, unless
 // there are no others.
 size_t first_own_frame(const std::vector<StackFrame>& frames);

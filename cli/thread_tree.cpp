@@ -41,8 +41,10 @@ std::string start_of(const ThreadRow& row, std::optional<size_t> columns) {
   return columns && display_width(text) > *columns ? fit_columns(text, *columns) : text;
 }
 
-std::vector<std::string> live_lines(const Tree& tree, const std::vector<TreeLine>& order,
-                                    const Shape& shape) {
+using Sites = std::map<uint32_t, std::string>;
+
+std::vector<std::string> live_lines(const Tree& tree, const std::vector<TreeLine>& order, const Shape& shape,
+                                    const Sites* sites) {
   TextTable table;
   table.add_column("TID NAME");
   table.add_column("STATE");
@@ -52,6 +54,7 @@ std::vector<std::string> live_lines(const Tree& tree, const std::vector<TreeLine
   if (shape.start) table.add_column("START");
   if (shape.cpu_time) table.add_column("CPU-TIME", true);
   if (shape.lived) table.add_column("LIVED", true);
+  if (sites) table.add_column("MADE AT");
   for (const TreeLine& line : order) {
     const ThreadRow& row = tree.threads[line.index];
     std::vector<std::string> cells{
@@ -61,6 +64,10 @@ std::vector<std::string> live_lines(const Tree& tree, const std::vector<TreeLine
     if (shape.start) cells.push_back(start_of(row, shape.routine));
     if (shape.cpu_time) cells.push_back(format_duration(row.cpu_ns));
     if (shape.lived) cells.push_back(format_duration(row.lived_ns));
+    if (sites) {
+      const auto site = sites->find(row.tid);
+      cells.push_back(site != sites->end() ? site->second : "");
+    }
     table.add_row(std::move(cells));
   }
   return table.lines();
@@ -78,7 +85,8 @@ size_t width_of(const std::vector<std::string>& lines) {
 }
 
 // The first shape that is no wider than `columns`; what is left of the last one goes to the waits.
-std::vector<std::string> fitted_lines(const Tree& tree, const std::vector<TreeLine>& order, size_t columns) {
+std::vector<std::string> fitted_lines(const Tree& tree, const std::vector<TreeLine>& order, size_t columns,
+                                      const Sites* sites) {
   constexpr size_t kWait = 32, kLeastWait = 16, kStart = 24;  // of the columns
   std::vector<std::string> lines;
   const bool start = tells_starts(tree);
@@ -89,13 +97,13 @@ std::vector<std::string> fitted_lines(const Tree& tree, const std::vector<TreeLi
         Shape{.start = false, .wait = kWait}, Shape{.lived = false, .start = false, .wait = kWait},
         Shape{.lived = false, .cpu_time = false, .start = false, .wait = kWait}}) {
     shape.start = shape.start && start;
-    lines = live_lines(tree, order, shape);
+    lines = live_lines(tree, order, shape, sites);
     if (width_of(lines) <= columns) return lines;
   }
   Shape least{.lived = false, .cpu_time = false, .range = false, .start = false, .wait = 0};
-  const size_t others = std::max(width_of(live_lines(tree, order, least)), size_t{4}) - 4;  // "WAIT"
+  const size_t others = std::max(width_of(live_lines(tree, order, least, sites)), size_t{4}) - 4;  // "WAIT"
   least.wait = std::max(columns - std::min(columns, others), kLeastWait);
-  return live_lines(tree, order, least);
+  return live_lines(tree, order, least, sites);
 }
 
 // What the dashed branches mean, for those that occur.
@@ -146,13 +154,14 @@ void add_ended(std::vector<std::string>& lines, const Tree& tree) {
 }  // namespace
 
 std::vector<std::string> tree_lines(const Tree& tree, Glyphs glyphs, bool with_ended,
-                                    std::optional<size_t> columns) {
+                                    std::optional<size_t> columns,
+                                    const std::map<uint32_t, std::string>* sites) {
   std::vector<std::string> lines{heading(tree)};
   const std::vector<Creator> creators = creators_of(tree.threads);
   if (!tree.threads.empty()) {
     const std::vector<TreeLine> order = layout_tree(creators, glyphs);
-    for (std::string& line : columns ? fitted_lines(tree, order, *columns)
-                                     : live_lines(tree, order, Shape{.start = tells_starts(tree)}))
+    for (std::string& line : columns ? fitted_lines(tree, order, *columns, sites)
+                                     : live_lines(tree, order, Shape{.start = tells_starts(tree)}, sites))
       lines.push_back(std::move(line));
   }
   add_legend(lines, tree.threads, creators, glyphs);

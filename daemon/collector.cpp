@@ -53,9 +53,10 @@ Result<std::unique_ptr<Collector>> Collector::open(const DaemonOptions& options,
   return collector;
 }
 
-Status Collector::start(EventLoop& loop, std::shared_ptr<DaemonFacts> facts,
+Status Collector::start(EventLoop& loop, std::shared_ptr<DaemonFacts> facts, OriginWork origins,
                         std::function<void()> published) {
   facts_ = std::move(facts);
+  origins_ = std::move(origins);
   published_ = std::move(published);
   Status read = census_reader_->read(census_);  // also tells what this kernel gives
   for (int tries = 1; !read && tries < kFirstTries; ++tries) {
@@ -68,7 +69,8 @@ Status Collector::start(EventLoop& loop, std::shared_ptr<DaemonFacts> facts,
   model_.reconcile(census_);
   facts_->maps = events_->maps();
   for (BpfMapSize& map : census_reader_->maps()) facts_->maps.push_back(std::move(map));
-  facts_->features = probe_features(events_->uses_btf(), census_.begin.reader.clock != 0);
+  facts_->features =
+      probe_features({events_->uses_btf(), census_.begin.reader.clock != 0, events_->slices() != nullptr});
   loop.add(drain_timer_.fd(), [this] { on_drain_timer(); });
   loop.add(census_timer_.fd(), [this] { on_census_due(); });
   loop.add(request_timer_.fd(), [this] {
@@ -119,21 +121,32 @@ void Collector::follow_watch() {
 }
 
 void Collector::drain() {
+  // Taken first: what the processes of these did before they were looked at is among the events to come.
+  const std::vector<FoundOrigin> found = origins_.take ? origins_.take() : std::vector<FoundOrigin>();
   batch_.clear();
   events_->drain(batch_);
   watch_.drain(batch_);
   follow_watch();
+  apply(batch_);
+  for (const FoundOrigin& origin : found) model_.accept(origin);
+}
+
+void Collector::apply(std::vector<Event>& events) {
   // CPUs race for places in the ring; the model wants causes before effects.
-  std::stable_sort(batch_.begin(), batch_.end(),
+  std::stable_sort(events.begin(), events.end(),
                    [](const Event& a, const Event& b) { return a.boot_ns < b.boot_ns; });
   std::string old_name;
-  for (Event& event : batch_) {
+  std::vector<BirthSlice> slices;
+  for (Event& event : events) {
     model_.apply(event, old_name);
     pthreads_.apply(event);
     if (event.type == LOITER_EVENT_EXEC) watch_.on_exec(event.task.tgid, event.boot_ns);
     hub_.push(event, old_name, wall_);
+    if (event.type == LOITER_EVENT_BIRTH && event.slice_state == LOITER_SLICE_TAKEN)
+      slices.push_back({event.task, event.boot_ns, event.slice});
   }
-  if (!batch_.empty()) hub_.flush();
+  if (!slices.empty()) origins_.add(slices);
+  if (!events.empty()) hub_.flush();
 }
 
 // A short record says nothing of the name, which others can change: where an event was lost, or a name was
@@ -208,6 +221,12 @@ std::vector<LossCount> Collector::count_losses(const Snapshot& snapshot) {
   losses.push_back({"threads_over_limit", "live threads of the last census beyond --max-threads",
                     snapshot.threads_over_limit});
   tell_losses(losses);
+  // Not of events, so not told as lost ones. What is no loss of ours is left out: a process that ended at
+  // once.
+  for (SiteGap gap : {SiteGap::rate_limited, SiteGap::no_slot, SiteGap::unreadable, SiteGap::not_unwound})
+    losses.push_back({"site_" + std::string(to_string(gap)),
+                      std::string("creation sites not known: ") + explanation_of(gap),
+                      model_.site_gaps()[static_cast<size_t>(gap)]});
   return losses;
 }
 

@@ -13,6 +13,7 @@
 #include "daemon/base/event_loop.h"
 #include "daemon/base/fd.h"
 #include "daemon/base/result.h"
+#include "daemon/inspect/origin_types.h"
 #include "daemon/model/host_model.h"
 #include "daemon/model/pthread_book.h"
 #include "daemon/options.h"
@@ -24,6 +25,12 @@
 
 namespace loiter {
 
+// Who unwinds the stacks of creators (the inspector). Both may be called from any thread.
+struct OriginWork {
+  std::function<void(const std::vector<BirthSlice>&)> add;
+  std::function<std::vector<FoundOrigin>()> take;
+};
+
 class Collector {
  public:
   // Opens the sensors: events are attached before this returns, so that nothing falls between them and the
@@ -32,12 +39,14 @@ class Collector {
                                                  PthreadWatch& watch);
 
   // Hooks itself into `loop` and takes the first census. `published` is called after each picture.
-  Status start(EventLoop& loop, std::shared_ptr<DaemonFacts> facts, std::function<void()> published);
+  Status start(EventLoop& loop, std::shared_ptr<DaemonFacts> facts, OriginWork origins,
+               std::function<void()> published);
 
   // Thread-safe: a census soon, though not sooner than kMinGapNs after the last one.
   void request_census();
 
   bool uses_btf() const { return events_->uses_btf(); }
+  const std::shared_ptr<Slices>& slices() const { return events_->slices(); }
 
  private:
   struct ToldLoss {
@@ -51,6 +60,7 @@ class Collector {
   void on_request();
   void drain();
   void follow_watch();
+  void apply(std::vector<Event>& events);
   void take_census();
   Status take_pass(CensusReader::Depth depth);
   CensusReader::Depth next_depth();
@@ -66,6 +76,7 @@ class Collector {
   std::unique_ptr<EventReader> events_;
   std::unique_ptr<CensusReader> census_reader_;
   std::shared_ptr<DaemonFacts> facts_;
+  OriginWork origins_;
   std::function<void()> published_;
 
   Timer drain_timer_;

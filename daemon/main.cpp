@@ -91,18 +91,17 @@ int run(const DaemonOptions& options) {
 
   Board board;
   EventHub hub;
-  // Stops before the watch that it calls back; made before the collector, which asks both.
   std::optional<Inspector> inspector;
   PthreadWatch watch({.mode = options.uprobes,
                       .find = [&](const InspectRequest& request,
                                   Inspector::Done done) { inspector->submit(request, std::move(done)); },
                       .hub = &hub});
-  inspector.emplace(std::make_shared<SnapshotLookup>(board));
   auto collector = Collector::open(options, board, hub, watch);
   if (!collector) return fail(collector.error());
   std::shared_ptr<DaemonFacts> facts = gather_facts(options);
   facts->capabilities = std::move(*capabilities);
 
+  inspector.emplace(std::make_shared<SnapshotLookup>(board), (*collector)->slices());
   Api api(board, Procfs(), [&] { return watch.measure_hit_ns(); });
   auto server = HttpServer::start({api, board, hub, [&] { (*collector)->request_census(); },
                                    [&](const InspectRequest& request, Inspector::Done done) {
@@ -111,6 +110,8 @@ int run(const DaemonOptions& options) {
                                    [&](uint32_t pid) { return watch.attach(pid); }},
                                   socket ? socket->take_fd() : Fd());
   if (!server) return fail(server.error());
+  // However this ends: the inspector calls back the server and the watch, and so stops before them.
+  const std::shared_ptr<void> stop_first(nullptr, [&](void*) { inspector->stop(); });
 
   EventLoop loop;
   loop.add(signals.get(), [&] {
@@ -122,8 +123,11 @@ int run(const DaemonOptions& options) {
       if (!control->receive([&](Fd connection) { (*server)->add_connection(std::move(connection)); }))
         loop.stop();
     });
-  if (Status started = (*collector)->start(loop, facts, [&] { (*server)->notify_published(); }); !started)
-    return fail(started.error());
+  OriginWork origins{[&](const std::vector<BirthSlice>& births) { inspector->add_births(births); },
+                     [&] { return inspector->take_origins(); }};
+  Status started =
+      (*collector)->start(loop, facts, std::move(origins), [&] { (*server)->notify_published(); });
+  if (!started) return fail(started.error());
   spdlog::info("loiterd {} watches this host{}{}", kVersion, control ? "" : ", serving on ",
                control ? "" : options.socket_path);
   loop.run();

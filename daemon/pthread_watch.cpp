@@ -32,7 +32,7 @@ struct PthreadWatch::Job {
 };
 
 struct PthreadWatch::Target {
-  size_t asked = 0;  // by so many
+  size_t asked = 0;            // by so many
   uint64_t asked_boot_ns = 0;  // since
   uint64_t start_boot_ns = 0;
   std::map<FileId, Links> links;

@@ -42,7 +42,8 @@ void put(Reply& reply, std::shared_ptr<const Document>& place, Result<Document> 
 // A thread that has run since is asked for in the place of what it was: one that runs all the time would
 // never have been wanted for long enough.
 bool same_subject(const Request& a, const Request& b) {
-  return a.pid == b.pid && a.tid == b.tid && a.born_boottime_ns == b.born_boottime_ns;
+  return a.pid == b.pid && a.tid == b.tid && a.origins == b.origins &&
+         a.born_boottime_ns == b.born_boottime_ns;
 }
 
 }  // namespace
@@ -143,6 +144,7 @@ void Feed::run() {
 std::string Feed::target_of(const Request& request) const {
   cli::Target target(request.pid ? "/v1/processes/" + std::to_string(request.pid) : "/v1/processes");
   if (request.tid) return cli::Target(target.text() + "/stacks").with("tid", request.tid).text();
+  if (request.origins) return target.text() + "/origins";
   if (options_.threshold_ns) target.with("threshold_ns", options_.threshold_ns);
   return target.text();
 }
@@ -155,6 +157,8 @@ Reply Feed::fetch(const Request& request) {
     reply.error = document.error();
   else if (request.tid)
     put(reply, reply.stacks, cli::parse_stacks(*document));
+  else if (request.origins)
+    put(reply, reply.origins, cli::parse_origins(*document));
   else if (request.pid)
     put(reply, reply.tree, cli::parse_tree(*document));
   else

@@ -26,6 +26,7 @@ constexpr auto kHelp = std::to_array<Entry>({
     {"I, r", "invert the order"},
     {"t", "threads: tree or flat"},
     {"s", "threads: the stack of the one under the cursor"},
+    {"o", "where the threads of the process were made, and how many"},
     {"e", "threads: show those that ended of late"},
     {"Space", "pause the picture; all keys go on working"},
     {"?, F1", "this page"},

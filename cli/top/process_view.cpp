@@ -1,5 +1,6 @@
 #include "cli/top/process_view.h"
 
+#include "cli/top/origin_view.h"
 #include "cli/top/thread_view.h"
 
 namespace loiter::top {
@@ -15,7 +16,7 @@ std::vector<Span> ProcessView::title() const {
 }
 
 std::vector<std::pair<std::string, std::string>> ProcessView::hints() const {
-  return {{"?", "help"},   {"q", "quit"},    {"Enter", "threads"}, {"Space", "pause"},
+  return {{"?", "help"},   {"q", "quit"},    {"Enter", "threads"}, {"o", "made where"}, {"Space", "pause"},
           {"/", "search"}, {"\\", "filter"}, {"< >", "sort"},      {"I", "invert"}};
 }
 
@@ -27,9 +28,12 @@ void ProcessView::accept(const Reply& reply) {
 }
 
 Outcome ProcessView::on_other_key(const Key& key) {
-  if (key.code != KeyCode::enter && key.code != KeyCode::right && !key.is('l')) return Outcome::unknown_key();
+  const bool origins = key.is('o');
+  if (key.code != KeyCode::enter && key.code != KeyCode::right && !key.is('l') && !origins)
+    return Outcome::unknown_key();
   if (auto row = table_.row_at_cursor()) {
     table_.pin();  // to be found here again on the way back
+    if (origins) return Outcome::opened(std::make_unique<OriginView>((*rows_)[*row]));
     return Outcome::opened(std::make_unique<ThreadView>((*rows_)[*row]));
   }
   return Outcome::done();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cli/top/host_line.h"
+#include "cli/top/origin_view.h"
 #include "daemon/base/bytes.h"
 
 namespace loiter::top {
@@ -34,10 +35,18 @@ std::vector<Span> ThreadView::title() const {
 }
 
 std::vector<std::pair<std::string, std::string>> ThreadView::hints() const {
-  return {{"?", "help"},   {"q", "quit"},      {"Esc", "back"},
-          {"s", "stack"},  {"Space", "pause"}, {"t", table_.tree() ? "flat" : "tree"},
-          {"/", "search"}, {"\\", "filter"},   {"< >", "sort"},
-          {"e", "ended"},  {"I", "invert"}};
+  return {{"?", "help"},
+          {"q", "quit"},
+          {"Esc", "back"},
+          {"s", "stack"},
+          {"o", "made where"},
+          {"Space", "pause"},
+          {"t", table_.tree() ? "flat" : "tree"},
+          {"/", "search"},
+          {"\\", "filter"},
+          {"< >", "sort"},
+          {"e", "ended"},
+          {"I", "invert"}};
 }
 
 std::optional<Line> ThreadView::prompt() const {
@@ -115,6 +124,8 @@ Outcome ThreadView::on_other_key(const Key& key) {
   } else if (key.is('s')) {
     pane_.toggle();
     table_.pin();  // its thread stays under the cursor
+  } else if (key.is('o')) {
+    return Outcome::opened(std::make_unique<OriginView>(process_));
   } else if (key.is('e')) {
     table_.set_show_ended(!table_.shows_ended());
     notice(table_.shows_ended() ? "threads that ended of late are shown too" : "ended threads are hidden");

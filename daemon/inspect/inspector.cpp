@@ -3,11 +3,30 @@
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
 #include "daemon/inspect/look.h"
 
 namespace loiter {
+namespace {
 
-Inspector::Inspector(std::shared_ptr<const HostLookup> host) : host_(std::move(host)) {}
+// Slices that are unwound before the next look at the requests: one or two milliseconds' worth.
+constexpr size_t kBirthsAtOnce = 32;
+
+// Of one process: more than one gets at once (bpf/slices.h), so that a quarter of the slots is left.
+constexpr size_t kMostWaiting = LOITER_SLICES * 3 / 4;
+
+// For each time spent on them so many times as long is left to others, but no longer than that: a large
+// program that is met for the first time takes a second alone.
+constexpr int kRestFactor = 3;
+constexpr std::chrono::milliseconds kLongestRest{100};
+
+}  // namespace
+
+Inspector::Inspector(std::shared_ptr<const HostLookup> host, std::shared_ptr<Slices> slices)
+    : host_(std::move(host)), slices_(std::move(slices)) {}
 
 Inspector::~Inspector() {
   stop();
@@ -23,11 +42,34 @@ void Inspector::submit(const InspectRequest& request, Done done) {
   wake_.notify_one();
 }
 
+void Inspector::add_births(const std::vector<BirthSlice>& births) {
+  if (births.empty() || !slices_) return;
+  std::lock_guard lock(mutex_);
+  if (stopping_) return;
+  for (const BirthSlice& birth : births) {
+    std::deque<BirthSlice>& waiting = births_[birth.task.tgid];
+    if (waiting.size() < kMostWaiting) {
+      waiting.push_back(birth);
+      continue;
+    }
+    slices_->give_back(birth.slot);
+    origins_.push_back({.task = birth.task, .stack = nullptr, .gap = SiteGap::no_slot});
+  }
+  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+  wake_.notify_one();
+}
+
+std::vector<FoundOrigin> Inspector::take_origins() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(origins_, {});
+}
+
 void Inspector::stop() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
     queue_.clear();
+    births_.clear();  // the slots go with the programs
     wake_.notify_one();
   }
   if (thread_.joinable()) thread_.join();
@@ -77,6 +119,38 @@ InspectAnswerPtr answer(Looker& looker, const InspectRequest& request) {
 
 }  // namespace
 
+// `finder`: null where nothing can be looked into; then the slots are just given back.
+void Inspector::find_some(OriginFinder* finder) {
+  std::vector<BirthSlice> births;
+  {
+    std::lock_guard lock(mutex_);
+    auto of_process = births_.upper_bound(last_served_);
+    if (of_process == births_.end()) of_process = births_.begin();
+    if (of_process == births_.end()) return;
+    last_served_ = of_process->first;
+    std::deque<BirthSlice>& waiting = of_process->second;
+    const auto count = static_cast<std::ptrdiff_t>(std::min(waiting.size(), kBirthsAtOnce));
+    births.assign(waiting.begin(), waiting.begin() + count);
+    waiting.erase(waiting.begin(), waiting.begin() + count);
+    if (waiting.empty()) births_.erase(of_process);
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  std::vector<FoundOrigin> found;
+  if (finder) {
+    found = finder->find(births, *slices_);
+  } else {
+    for (const BirthSlice& birth : births) {
+      slices_->give_back(birth.slot);
+      found.push_back({.task = birth.task, .stack = nullptr, .gap = SiteGap::not_unwound});
+    }
+  }
+  const auto end = std::chrono::steady_clock::now();
+  rests_until_ =
+      end + std::min<std::chrono::steady_clock::duration>(kRestFactor * (end - begin), kLongestRest);
+  std::lock_guard lock(mutex_);
+  std::move(found.begin(), found.end(), std::back_inserter(origins_));
+}
+
 void Inspector::run() {
   pthread_setname_np(pthread_self(), "inspector");
   auto looker = Looker::make(*host_, stopping_);
@@ -85,8 +159,15 @@ void Inspector::run() {
     Item item;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [&] { return stopping_ || !queue_.empty(); });
+      const auto has_work = [&] { return stopping_ || !queue_.empty(); };
+      wake_.wait(lock, [&] { return has_work() || !births_.empty(); });
+      wake_.wait_until(lock, rests_until_, has_work);
       if (stopping_) return;
+      if (queue_.empty()) {
+        lock.unlock();
+        find_some(looker ? &(*looker)->origins() : nullptr);
+        continue;
+      }
       item = std::move(queue_.front());
       queue_.pop_front();
     }

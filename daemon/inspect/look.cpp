@@ -44,6 +44,7 @@ Looker::Looker(const HostLookup& host, const std::atomic<bool>& cancel, SharedMe
       pthreads_(memory_, opener_),
       routines_(memory_, opener_, parser_, modules_),
       probes_(opener_, parser_, modules_),
+      origins_(memory_, opener_, modules_, stacks_, layouts_),
       reader_(std::move(reader)),
       waits_(memory_, opener_, *reader_, host_) {}
 

@@ -21,6 +21,7 @@
 #include "daemon/inspect/maps.h"
 #include "daemon/inspect/modules.h"
 #include "daemon/inspect/opener.h"
+#include "daemon/inspect/origin_finder.h"
 #include "daemon/inspect/parser/parser.h"
 #include "daemon/inspect/probe_finder.h"
 #include "daemon/inspect/pthread_layout.h"
@@ -57,6 +58,9 @@ class Looker {
 
   // Where probes on its thread library go; of the inspection only who it is, and why nothing was found.
   InspectionPtr find_thread_libraries(const LookWish& wish, ThreadLibraries& libraries);
+
+  // It works with the same helpers: what they know of files is known once.
+  OriginFinder& origins() { return origins_; }
 
  private:
   Looker(const HostLookup& host, const std::atomic<bool>& cancel, SharedMemory memory,
@@ -97,6 +101,7 @@ class Looker {
   PthreadListReader pthreads_;
   StartRoutineFinder routines_;
   ProbeFinder probes_;
+  OriginFinder origins_;
   std::unique_ptr<TaskReader> reader_;
   WaitFinder waits_;
   Census census_;

@@ -59,7 +59,8 @@ Result<UnwindReply> StackTaker::unwind(const StackWish& wish, const std::vector<
                           .perf_map = wish.perf_map,
                           .jobs = {},
                           .with_lines = with_lines,
-                          .with_slots = !wish.whole};
+                          .with_slots = !wish.whole,
+                          .addresses = wish.addresses};
     auto reply = parser_.unwind(request, jobs);
     if (reply) return reply;
     last = reply.error();

@@ -19,6 +19,7 @@ struct StackWish {
   uint32_t pid = 0;
   ModuleKey perf_map = 0;
   bool with_lines = true;
+  std::vector<uint64_t> addresses = {};  // to be named besides
   bool whole = true;  // false: the innermost few frames do, what needs more memory stays cut
 };
 
@@ -31,6 +32,10 @@ class StackTaker {
   // parsers died of it.
   Result<UnwindReply> take(const StackWish& wish, const std::vector<Mapping>& mappings,
                            std::span<const loiter_regs* const> regs);
+
+  // The same of memory that lies in the shared memory already, as far as it goes.
+  Result<UnwindReply> unwind(const StackWish& wish, const std::vector<Mapping>& mappings,
+                             std::span<const SharedJob> jobs);
 
  private:
   struct Slice {
@@ -47,8 +52,6 @@ class StackTaker {
                                   std::span<const loiter_regs* const> regs) const;
   Result<UnwindReply> take_batch(const StackWish& wish, const std::vector<Mapping>& mappings,
                                  std::span<const loiter_regs* const> regs, std::span<const Slice> batch);
-  Result<UnwindReply> unwind(const StackWish& wish, const std::vector<Mapping>& mappings,
-                             std::span<const SharedJob> jobs);
 
   const SharedMemory& memory_;
   Opener& opener_;

@@ -121,25 +121,31 @@ std::vector<StartRoutineFinder::Start> StartRoutineFinder::starts_of(Inspection&
   return starts;
 }
 
-// `want(start)` is the address of `size` bytes; `take(start, bytes)` gets them where all of them are there.
+// `want(start)` is the address of `size` bytes, 0: none; `take(start, bytes)` gets them where all of them are
+// there.
 template <typename Want, typename Take>
 void StartRoutineFinder::read_each(uint32_t pid, std::vector<Start>& starts, uint32_t size, Want want,
                                    Take take) {
   const size_t batch = kBatchBytes / size;
   std::vector<MemoryPiece> pieces;
-  for (size_t first = 0; first < starts.size(); first += batch) {
-    const size_t count = std::min(batch, starts.size() - first);
+  std::vector<Start*> whose;
+  const auto read = [&] {
+    const bool done = !pieces.empty() && opener_.read_memory(pid, pieces);
+    for (size_t i = 0; done && i < pieces.size(); ++i)
+      if (pieces[i].got == size)
+        take(*whose[i], std::span<const std::byte>(memory_.data() + pieces[i].place, size));
+    if (done) memory_.wipe(pieces.size() * size);
     pieces.clear();
-    for (size_t i = 0; i < count; ++i) {
-      const uint64_t address = want(starts[first + i]);
-      pieces.push_back({.address = address, .size = address ? size : 0, .place = i * size});
-    }
-    if (!opener_.read_memory(pid, pieces)) return;
-    for (size_t i = 0; i < count; ++i)
-      if (pieces[i].size && pieces[i].got == size)
-        take(starts[first + i], std::span<const std::byte>(memory_.data() + pieces[i].place, size));
-    memory_.wipe(count * size);
+    whose.clear();
+  };
+  for (Start& start : starts) {
+    const uint64_t address = want(start);
+    if (address == 0) continue;
+    pieces.push_back({.address = address, .size = size, .place = pieces.size() * size});
+    whose.push_back(&start);
+    if (pieces.size() == batch) read();
   }
+  read();
 }
 
 void StartRoutineFinder::read_glibc(const Inspection& inspection, const PthreadLayout& layout,

@@ -11,12 +11,6 @@
 
 namespace loiter {
 
-struct TaskKeyHash {
-  size_t operator()(const TaskKey& key) const {
-    return std::hash<uint64_t>()(key.start_boot_ns * 0x9e3779b97f4a7c15 ^ key.tid);
-  }
-};
-
 class EndedLog {
  public:
   EndedLog(size_t max_threads, uint64_t keep_ns) : max_threads_(max_threads), keep_ns_(keep_ns) {}

@@ -105,12 +105,20 @@ HostModel::Thread* HostModel::take_unknown(const loiter_thread& record, const Ce
     thread->creator = ended->creator;
     thread->creator_tgid = record.id.tgid;
     thread->ended_boot_ns = ended->ended_boot_ns;
+    if (!thread->is_leader()) {
+      std::optional<uint64_t> lifetime_ns;
+      if (ended->exactness == Exactness::exact) lifetime_ns = ended->ended_boot_ns - key.start_boot_ns;
+      thread->origin =
+          origins_.take_back_end(record.id.tgid, key, ended->origin, census.begin.boot_ns, lifetime_ns);
+    }
     Process& process = process_of(record.id);
     process.cpu_ended_ns -= std::min(process.cpu_ended_ns, ended->cpu_ns);
   } else if (pass_ > 1) {
     ++repairs_.added;
     thread->added_by_census = true;
   }
+  if (thread && !ended && !thread->is_leader())
+    thread->origin = origins_.add_found(record.id.tgid, key, census.begin.boot_ns, pass_ == 1);
   return thread;
 }
 

@@ -53,6 +53,7 @@ struct HostModel::Thread {
   uint64_t exec_start = 0;
   uint64_t tls_base = 0;  // as its birth told; 0: that was not seen
   std::optional<Wait> wait;
+  OriginBook::Mark origin;
 
   uint64_t seen_pass = 0;     // the last census that had a record of it
   uint64_t sampled_pass = 0;  // the last one whose record was taken over; 0: none yet

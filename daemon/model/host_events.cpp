@@ -1,4 +1,5 @@
 // The model's half that listens: what one event changes.
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -23,14 +24,41 @@ void HostModel::apply(Event& event, std::string& old_name) {
   }
 }
 
+namespace {
+
+SiteGap gap_of(loiter_slice_state state) {
+  switch (state) {
+    case LOITER_SLICE_TAKEN:
+      return SiteGap::pending;
+    case LOITER_SLICE_RATE:
+      return SiteGap::rate_limited;
+    case LOITER_SLICE_NO_SLOT:
+      return SiteGap::no_slot;
+    case LOITER_SLICE_UNREADABLE:
+      return SiteGap::unreadable;
+    case LOITER_SLICE_NO_USER_CODE:
+      return SiteGap::no_user_code;
+    default:
+      return SiteGap::not_supported;
+  }
+}
+
+}  // namespace
+
 void HostModel::on_birth(const Event& event) {
   ++events_.born;
   Thread* thread = find(event.task);
+  const bool was_known = thread != nullptr;
   if (!thread) {
     // Its end overtook its birth in the ring.
-    if (superseded(event.task) || ended_lately_.contains(key_of(event.task))) return;
+    if (superseded(event.task) || ended_lately_.contains(key_of(event.task)))
+      return count_birth_of_unkept(event);
     thread = insert(event.task, event.boot_ns);
-    if (!thread) return;  // counted by the next census
+    if (!thread) {  // counted by the next census as well
+      if (event.task.tid != event.task.tgid && processes_.contains(event.task.tgid))
+        origins_.add_untracked(event.task.tgid, event.boot_ns);
+      return;
+    }
     thread->name = to_comm(event.name);
     if (event.task.tid == event.task.tgid) {
       Process& process = process_of(event.task);
@@ -44,6 +72,35 @@ void HostModel::on_birth(const Event& event) {
   thread->born_event_boot_ns = event.boot_ns;
   thread->tls_base = event.tls_base;
   ++process_of(event.task).born;
+  if (!thread->is_leader()) count_birth(event, *thread, was_known);
+}
+
+void HostModel::count_birth(const Event& event, Thread& thread, bool was_known) {
+  const SiteGap gap = gap_of(event.slice_state);
+  const uint32_t pid = event.task.tgid;
+  thread.origin = was_known
+                      ? origins_.tell_late(pid, thread.key(), thread.origin, thread.creator, event.name,
+                                           event.boot_ns, gap)
+                      : origins_.add_birth(pid, thread.key(), thread.creator, event.name, event.boot_ns, gap);
+}
+
+// A birth told after its thread's end. A census may have found the thread in between; else neither has been
+// counted.
+void HostModel::count_birth_of_unkept(const Event& event) {
+  const uint32_t pid = event.task.tgid;
+  const TaskKey key = key_of(event.task), creator{event.creator.tid, event.creator.start_boot_ns};
+  if (event.task.tid == pid || !processes_.contains(pid)) return;
+  const SiteGap gap = gap_of(event.slice_state);
+  std::optional<uint64_t> lifetime_ns;
+  if (auto ended = ended_lately_.find(key); ended != ended_lately_.end())
+    lifetime_ns = ended->second - std::min(ended->second, key.start_boot_ns);
+  if (EndedThread* ended = ended_.find(key)) {
+    ended->origin = origins_.tell_late(pid, key, ended->origin, creator, event.name, event.boot_ns, gap);
+    origins_.tell_ended(pid, key, lifetime_ns);
+    return;
+  }
+  const OriginBook::Mark mark = origins_.add_birth(pid, key, creator, event.name, event.boot_ns, gap);
+  origins_.add_end(pid, key, mark, event.boot_ns, lifetime_ns);
 }
 
 // A thread other than the leader has taken the leader's tid and start time with it; the leader's own end

@@ -64,6 +64,11 @@ void HostModel::retire(uint32_t tid, uint64_t ended_boot_ns, Exactness exactness
     exactness = Exactness::exact;
   }
   process.last_end_boot_ns = std::max(process.last_end_boot_ns, ended_boot_ns);
+  if (!thread.is_leader()) {
+    std::optional<uint64_t> lifetime_ns;
+    if (exactness == Exactness::exact) lifetime_ns = ended_boot_ns - thread.id.start_boot_ns;
+    origins_.add_end(thread.id.tgid, thread.key(), thread.origin, ended_boot_ns, lifetime_ns);
+  }
   if (thread.is_leader()) process.comm = thread.name;
   note_end(thread.key(), ended_boot_ns);
   ended_.add({.key = thread.key(),
@@ -74,7 +79,8 @@ void HostModel::retire(uint32_t tid, uint64_t ended_boot_ns, Exactness exactness
               .ended_boot_ns = ended_boot_ns,
               .exactness = exactness,
               .cpu_ns = thread.cpu_ns,
-              .tls_base = thread.tls_base});
+              .tls_base = thread.tls_base,
+              .origin = thread.origin});
   process.cpu_ended_ns += thread.cpu_ns;
   threads_.erase(at);
   if (--process.live == 0) end_process(process);
@@ -99,7 +105,21 @@ void HostModel::end_process(Process& process) {
   view.cpu_ns = process.cpu_ended_ns;
   uint32_t pid = process.key.tid;
   ended_.add_process(std::move(view));
+  origins_.end_process(pid);
   processes_.erase(pid);
+}
+
+void HostModel::accept(const FoundOrigin& found) {
+  auto process = processes_.find(found.task.tgid);
+  if (process == processes_.end()) return;
+  const bool same_program = found.looked_boot_ns >= process->second.key.start_boot_ns &&
+                            found.task.exec_id == process->second.exec_id;
+  std::optional<OriginBook::Mark> mark = origins_.accept(found, same_program);
+  if (!mark) return;
+  if (Thread* thread = find(found.task))
+    thread->origin = *mark;
+  else if (EndedThread* ended = ended_.find(key_of(found.task)))
+    ended->origin = *mark;
 }
 
 // Another process, begun at `start_boot_ns`, has this pid now: what is still kept of an older one has ended
@@ -120,6 +140,10 @@ void HostModel::end_predecessor(uint32_t pid, uint64_t start_boot_ns) {
   Process& process = processes_[pid];
   process.key.tid = pid;
   process.live = live;
+  // Their births were counted with the old one's.
+  for (auto& [tid, thread] : threads_)
+    if (thread.id.tgid == pid && !thread.is_leader())
+      thread.origin = origins_.add_found(pid, thread.key(), start_boot_ns, false);
 }
 
 }  // namespace loiter

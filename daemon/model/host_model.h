@@ -8,6 +8,7 @@
 // but lags by up to its own length. So events that happened since a census began win over what it read.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "daemon/model/ended_log.h"
+#include "daemon/model/origin_book.h"
 #include "daemon/model/snapshot.h"
 #include "daemon/model/wait_clock.h"
 #include "daemon/sensors/census_reader.h"
@@ -42,6 +44,12 @@ class HostModel {
   // Takes one event in. Completes it for whoever reads the stream: an exit gets its thread's name, a rename
   // the old one (`old_name`, empty: not known).
   void apply(Event& event, std::string& old_name);
+
+  // Where a thread was made, found after its birth was applied. All events that were in the ring when it was
+  // found have been applied as well.
+  void accept(const FoundOrigin& found);
+  // Threads without a creation site, by reason.
+  const std::array<uint64_t, ProcessOrigins::kGaps>& site_gaps() const { return origins_.gaps(); }
 
   // Sets everything right by a census. All events drained after the census was read have been applied.
   void reconcile(const Census& census);
@@ -72,6 +80,8 @@ class HostModel {
   void end_process(Process& process);
 
   void on_birth(const Event& event);
+  void count_birth(const Event& event, Thread& thread, bool was_known);
+  void count_birth_of_unkept(const Event& event);
   void on_exec(const Event& event);
   void on_exit(Event& event);
   void on_rename(const Event& event, std::string& old_name);
@@ -95,6 +105,7 @@ class HostModel {
   std::unordered_map<uint32_t, Thread> threads_;     // by tid
   std::unordered_map<uint32_t, Process> processes_;  // by pid
   EndedLog ended_;
+  OriginBook origins_;
   // When threads ended, of ends since the last census: one that read them before must not bring them back.
   std::unordered_map<TaskKey, uint64_t, TaskKeyHash> ended_lately_;
   uint64_t pass_ = 0;

@@ -16,6 +16,8 @@ ThreadView HostModel::view_of(const Thread& thread) const {
     view.creator_alive = creator != threads_.end() && creator->second.key() == view.creator;
   }
   view.compat = thread.compat;
+  view.site = thread.origin.site;
+  view.site_gap = thread.origin.gap;
   view.state = thread.state;
   view.name = thread.name;
   view.syscall = thread.syscall;
@@ -61,7 +63,10 @@ std::shared_ptr<Snapshot> HostModel::publish(const WallClock& wall) {
   snapshot->begin_boot_ns = begin_.boot_ns;
   snapshot->wall = wall;
   snapshot->processes.reserve(processes_.size());
-  for (const auto& [pid, process] : processes_) snapshot->processes.push_back(view_of(process));
+  for (const auto& [pid, process] : processes_) {
+    snapshot->processes.push_back(view_of(process));
+    snapshot->processes.back().origins = origins_.publish(pid);
+  }
   std::sort(snapshot->processes.begin(), snapshot->processes.end(),
             [](const ProcessView& a, const ProcessView& b) { return a.key.tid < b.key.tid; });
   std::unordered_map<uint32_t, ProcessView*> by_pid;

@@ -13,16 +13,12 @@
 
 #include "bpf/records.h"
 #include "daemon/base/clock.h"
+#include "daemon/inspect/origin_types.h"
+#include "daemon/model/origin_book.h"
+#include "daemon/model/task_key.h"
 #include "daemon/model/task_state.h"
 
 namespace loiter {
-
-// Who a thread is. With the start time, a tid that is used again names another thread.
-struct TaskKey {
-  uint32_t tid = 0;
-  uint64_t start_boot_ns = 0;
-  friend bool operator==(const TaskKey&, const TaskKey&) = default;
-};
 
 enum class Exactness : uint8_t { exact, estimated, lower_bound, unknown };
 const char* to_string(Exactness exactness);
@@ -37,6 +33,8 @@ struct ThreadView {
   TaskKey creator;  // tid 0: made before the daemon's time, or the leader
   bool creator_alive = false;
   bool compat = false;
+  SiteGap site_gap = SiteGap::none;  // why `site` is 0, of a thread that is no leader
+  uint32_t site = 0;                 // of ProcessView::origins, which may have forgotten it; 0: none
   TaskState state = TaskState::runnable;
   Exactness exactness = Exactness::unknown;
   Comm name;
@@ -60,6 +58,7 @@ struct EndedThread {
   Exactness exactness = Exactness::exact;  // of its end
   uint64_t cpu_ns = 0;
   uint64_t tls_base = 0;  // what its library of threads knew it by; 0: born before the daemon's time
+  OriginBook::Mark origin;
 };
 
 struct ProcessView {
@@ -77,6 +76,7 @@ struct ProcessView {
   double cpu_fraction = 0;  // of one CPU
   uint64_t cpu_ns = 0;      // with that of threads which ended under our eyes
   uint64_t ended_dropped = 0;
+  ProcessOriginsPtr origins;  // null: it never had another thread than its leader, or it has ended
 };
 
 // What a census had to set right.

@@ -31,6 +31,9 @@ bool decode_birth(const void* data, size_t size, Event& event) {
   event.parent_tgid = record.parent_tgid;
   event.task_flags = record.task_flags;
   event.tls_base = record.tls_base;
+  if (record.slice_state >= LOITER_SLICE_STATE_COUNT || record.slice >= LOITER_SLICES) return false;
+  event.slice_state = static_cast<loiter_slice_state>(record.slice_state);
+  event.slice = record.slice;
   event.name = name_of(record.comm);
   return true;
 }
@@ -116,27 +119,40 @@ void EventReader::Destroy::operator()(ring_buffer* ring) const {
 
 EventReader::~EventReader() = default;
 
-Status EventReader::attach(EventReader& reader, const Options& options, bool btf) {
+Status EventReader::attach(EventReader& reader, const Options& options, Variant variant) {
+  reader.slices_.reset();
   reader.skeleton_.reset(lifecycle_bpf::open(nullptr));
   lifecycle_bpf* skeleton = reader.skeleton_.get();
   if (!skeleton) return bpf_error("cannot open the event programs", errno);
   bpf_program* program = nullptr;
-  bpf_object__for_each_program(program, skeleton->obj)
-      bpf_program__set_autoload(program, (bpf_program__type(program) == BPF_PROG_TYPE_TRACING) == btf);
+  bpf_object__for_each_program(program, skeleton->obj) bpf_program__set_autoload(
+      program, (bpf_program__type(program) == BPF_PROG_TYPE_TRACING) == variant.btf);
   skeleton->rodata->with_kernel_threads = options.kernel_threads;
+  skeleton->rodata->with_slices = variant.slices;
   bpf_map__set_max_entries(skeleton->maps.events, options.ring_size);
   if (int error = lifecycle_bpf::load(skeleton))
     return bpf_error("the kernel refused the event programs", -error);
+  if (variant.slices) {  // before the first birth looks for a slot
+    auto slices = Slices::open(bpf_map__fd(skeleton->maps.slices), bpf_map__fd(skeleton->maps.free_slices),
+                               &skeleton->bss->slices_in_use);
+    if (!slices) return slices.error();
+    reader.slices_ = std::move(*slices);
+  }
   if (int error = lifecycle_bpf::attach(skeleton))
     return bpf_error("cannot attach the event programs", -error);
-  reader.uses_btf_ = btf;
+  reader.uses_btf_ = variant.btf;
   return ok();
 }
 
 Result<std::unique_ptr<EventReader>> EventReader::open(const Options& options) {
   std::unique_ptr<EventReader> reader(new EventReader);
-  Status attached = attach(*reader, options, options.tracepoints != Tracepoints::raw);
-  if (!attached && options.tracepoints == Tracepoints::automatic) attached = attach(*reader, options, false);
+  Status attached = Error{Error::Kind::internal, "no way to hook the events"};
+  for (Variant variant : {Variant{true, true}, {true, false}, {false, true}, {false, false}}) {
+    const Tracepoints needs = variant.btf ? Tracepoints::btf : Tracepoints::raw;
+    if (options.tracepoints != Tracepoints::automatic && options.tracepoints != needs) continue;
+    attached = attach(*reader, options, variant);
+    if (attached) break;
+  }
   if (!attached) return attached.error();
   reader->ring_.reset(
       ring_buffer__new(bpf_map__fd(reader->skeleton_->maps.events), on_record, reader.get(), nullptr));

@@ -13,6 +13,7 @@
 #include "bpf/records.h"
 #include "daemon/base/result.h"
 #include "daemon/sensors/bpf.h"
+#include "daemon/sensors/slices.h"
 
 struct lifecycle_bpf;
 struct ring_buffer;
@@ -31,6 +32,9 @@ struct Event {
   uint32_t parent_tgid = 0;  // birth
   uint32_t task_flags = 0;   // birth: PF_*
   uint64_t tls_base = 0;     // birth; pthread
+  // Birth. With LOITER_SLICE_TAKEN whoever drained it has a slot to give back: EventReader::slices().
+  loiter_slice_state slice_state = LOITER_SLICE_OFF;
+  uint32_t slice = 0;
 
   uint32_t old_tid = 0;  // exec
   std::string filename;  // exec
@@ -69,10 +73,16 @@ class EventReader {
   std::vector<LossCount> losses() const;
   std::vector<BpfMapSize> maps() const;
   bool uses_btf() const { return uses_btf_; }
+  // Of the creators' stacks; null: this kernel does not take them.
+  const std::shared_ptr<Slices>& slices() const { return slices_; }
 
  private:
   EventReader() = default;
-  static Status attach(EventReader& reader, const Options& options, bool btf);
+  struct Variant {
+    bool btf;
+    bool slices;
+  };
+  static Status attach(EventReader& reader, const Options& options, Variant variant);
   static int on_record(void* reader, void* data, size_t size);
   struct Destroy {
     void operator()(lifecycle_bpf* skeleton) const;
@@ -82,6 +92,7 @@ class EventReader {
   std::unique_ptr<lifecycle_bpf, Destroy> skeleton_;
   std::unique_ptr<ring_buffer, Destroy> ring_;
   std::vector<Event>* sink_ = nullptr;  // only inside drain()
+  std::shared_ptr<Slices> slices_;
   bool uses_btf_ = false;
   uint64_t unreadable_ = 0;
 };

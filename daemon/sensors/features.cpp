@@ -52,7 +52,7 @@ std::string obstacle() {
   return {};
 }
 
-std::vector<Feature> probe_features(bool uses_btf, bool dates_waits) {
+std::vector<Feature> probe_features(const Probed& hooks) {
   capng_get_caps_process();
   bool task_storage = libbpf_probe_bpf_map_type(BPF_MAP_TYPE_TASK_STORAGE, nullptr) == 1;
   bool uprobe_programs = libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_KPROBE, nullptr) == 1;
@@ -60,10 +60,15 @@ std::vector<Feature> probe_features(bool uses_btf, bool dates_waits) {
       {"btf", "ok", "the kernel's types are known: one build for all kernels"},
       {"task_iterator", "ok", "a census sees every thread of the host, with its registers"},
       {"ring_buffer", "ok", "births, execs, ends and renames come as events"},
-      probed("tp_btf", uses_btf, "events by typed tracepoints",
+      probed("tp_btf", hooks.uses_btf, "events by typed tracepoints",
              "events by raw tracepoints: the same, a little slower"),
-      probed("wait_clock", dates_waits, "waits that began before loiter did are dated",
+      probed("wait_clock", hooks.dates_waits, "waits that began before loiter did are dated",
              "this kernel has no CONFIG_FAIR_GROUP_SCHED: blocked times count from when loiter looked first"),
+      probed("creation_sites", hooks.takes_slices && holds(CAP_SYS_CHROOT),
+             "where threads are made is told by the creator's stack, for those born from now on",
+             "this kernel refused to take creators' stacks, or CAP_SYS_CHROOT is missing: where threads are "
+             "made is "
+             "not told"),
       probed("task_storage", task_storage, "wait tracing keeps its state with the thread",
              "wait tracing needs a hash map"),
       probed("uprobes", uprobe_programs, "the kernel takes programs for uprobes", "no pthread events"),

@@ -14,9 +14,14 @@ struct Feature {
   std::string detail;
 };
 
-// `uses_btf`: the event programs are attached as tp_btf. `dates_waits`: the census reads the run queues'
-// clocks.
-std::vector<Feature> probe_features(bool uses_btf, bool dates_waits);
+// What came out when the sensors were opened.
+struct Probed {
+  bool uses_btf = false;      // the event programs are attached as tp_btf
+  bool dates_waits = false;   // the census reads the run queues' clocks
+  bool takes_slices = false;  // births bring a slice of their creator's stack
+};
+
+std::vector<Feature> probe_features(const Probed& hooks);
 
 // Why loiter cannot work here at all, or empty: no BTF, a pid namespace of its own.
 std::string obstacle();

@@ -22,7 +22,7 @@ namespace {
 constexpr unsigned kCookieCallBits = 8;  // COOKIE_CALL_BITS of bpf/pthreads.bpf.c
 
 // What is measured: a call that is made, and does nothing.
-__attribute__((noinline, noipa)) void measured_function() {
+__attribute__((noinline)) void measured_function() {
   asm volatile("");
 }
 

@@ -1,8 +1,11 @@
 #include "daemon/serve/api.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "daemon/serve/inspect_documents.h"
+#include "daemon/serve/origin_documents.h"
 #include "daemon/serve/pthread_documents.h"
 #include "daemon/serve/unjoined_document.h"
 
@@ -49,7 +52,8 @@ std::optional<ProcessPath> process_path(const Request& request) {
   path.pid_text = request.path.substr(kProcessPrefix.size());
   size_t slash = path.pid_text.find('/');
   std::string part = slash == std::string::npos ? "" : path.pid_text.substr(slash + 1);
-  if (part == "stacks" || part == "chains" || part == "unjoined" || part == "pthreads") {
+  constexpr std::array kParts = {"stacks", "chains", "unjoined", "pthreads", "origins"};
+  if (std::ranges::find(kParts, part) != kParts.end()) {
     path.part = part;
     path.pid_text.resize(slash);
   }
@@ -86,6 +90,8 @@ std::optional<InspectRequest> Api::wanted_inspection(const Request& request) con
   if (!path || !path->pid || !picture) return std::nullopt;
   const ProcessView* process = picture->snapshot->find(*path->pid);
   if (!process || process->ended_boot_ns || process->kernel) return std::nullopt;
+  // Its live threads tell where they began; where it has made none, there is nothing to be told.
+  if (path->part == "origins" && (!process->origins || process->origins->sites.empty())) return std::nullopt;
   InspectRequest wanted{.pid = *path->pid, .start_boot_ns = process->key.start_boot_ns};
   if (path->part == "stacks")
     wanted.kind = InspectRequest::Kind::stacks;
@@ -134,8 +140,14 @@ Answer Api::process(const Picture& picture, const Request& request, uint64_t thr
   if (!process) return no_process(*picture.snapshot, *path.pid);
   if (path.part.empty())
     return {200, process_document(picture, *process, threshold_ns,
-                                  inspection ? inspection->inspection.get() : nullptr)};
+                                  inspection ? inspection->inspection.get() : nullptr,
+                                  flag_in(request, "origins"))};
   if (path.part == "pthreads") return {200, pthreads_document(picture, *process)};
+  if (path.part == "origins")
+    return process->ended_boot_ns
+               ? no_process(*picture.snapshot, *path.pid)
+               : Answer{200, origins_document(picture, *process,
+                                              inspection ? inspection->inspection.get() : nullptr)};
   if (!inspection || inspection->inspection->gone) return no_process(*picture.snapshot, *path.pid);
   if (path.part == "unjoined") return {200, unjoined_document(picture, *process, *inspection->inspection)};
   if (inspection->inspection->threads.empty() && !inspection->inspection->failure.empty())

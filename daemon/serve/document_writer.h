@@ -19,6 +19,13 @@ inline std::string dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+// The text of an object with one more field, whose value is JSON text already.
+inline std::string with_field(std::string object, std::string_view key, std::string_view value) {
+  object.pop_back();
+  if (object.size() > 1) object += ',';
+  return object.append(dump(key)).append(":").append(value).append("}");
+}
+
 class DocumentWriter {
  public:
   void field(std::string_view key, const Json& value) {

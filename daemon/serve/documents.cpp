@@ -10,6 +10,7 @@
 #include "daemon/base/version.h"
 #include "daemon/detect/overdue.h"
 #include "daemon/serve/document_parts.h"
+#include "daemon/serve/origin_documents.h"
 #include "daemon/serve/pthread_documents.h"
 
 namespace loiter {
@@ -280,22 +281,26 @@ std::string processes_document(const Picture& picture, uint64_t threshold_ns) {
 }
 
 std::string process_document(const Picture& picture, const ProcessView& process, uint64_t threshold_ns,
-                             const Inspection* inspection) {
+                             const Inspection* inspection, bool origins) {
   const Snapshot& snapshot = *picture.snapshot;
   DocumentWriter document = begin_document(snapshot);
   document.field("threshold_ns", threshold_ns);
+  SiteTexts sites(process);
   Json row = process_row(snapshot, process, threshold_ns);
   row["ended"] = process.ended_boot_ns ? Json(snapshot.wall.format(*process.ended_boot_ns)) : Json(nullptr);
   document.field("process", row);
-  document.array("threads", process.threads, [&](const ThreadView& thread) {
-    return thread_row(snapshot, process, thread, threshold_ns, inspection);
+  document.array_of_text("threads", process.threads, [&](const ThreadView& thread) {
+    std::string text = dump(thread_row(snapshot, process, thread, threshold_ns, inspection));
+    return origins ? with_field(std::move(text), "created_by", sites.created_by(thread)) : text;
   });
   std::vector<const EndedThread*> ended;
   for (const EndedThread& thread : snapshot.ended)
     if (thread.tgid == process.key.tid && thread.process_start_boot_ns == process.key.start_boot_ns)
       ended.push_back(&thread);
-  document.array("ended_threads", ended,
-                 [&](const EndedThread* thread) { return ended_row(snapshot, *thread); });
+  document.array_of_text("ended_threads", ended, [&](const EndedThread* thread) {
+    std::string text = dump(ended_row(snapshot, *thread));
+    return origins ? with_field(std::move(text), "created_by", sites.created_by(*thread)) : text;
+  });
   document.field("ended_dropped", process.ended_dropped);
   return std::move(document).finish();
 }

@@ -19,9 +19,10 @@ constexpr int kSchema = 1;
 std::string status_document(const Picture& picture, size_t event_streams,
                             const Result<uint64_t>* hit_ns = nullptr);
 std::string processes_document(const Picture& picture, uint64_t threshold_ns);
-// `inspection`: what the process's threads wait for; null: not looked at.
+// `inspection`: what the process's threads wait for; null: not looked at. `origins`: each with where it was
+// made.
 std::string process_document(const Picture& picture, const ProcessView& process, uint64_t threshold_ns,
-                             const Inspection* inspection = nullptr);
+                             const Inspection* inspection = nullptr, bool origins = false);
 std::string scan_document(const Picture& picture, uint64_t threshold_ns, std::optional<uint32_t> pid,
                           bool strict);
 std::string error_document(std::string_view code, std::string_view message);

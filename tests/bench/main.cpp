@@ -29,7 +29,8 @@ constexpr std::array kSections{Section{"census", measure_census},     Section{"s
                                Section{"overhead", measure_overhead}, Section{"storm", measure_storm},
                                Section{"stacks", measure_stacks},     Section{"inspect", measure_inspect},
                                Section{"look", measure_look},         Section{"pthreads", measure_pthreads},
-                               Section{"pause", measure_pause},       Section{"steps", measure_steps}};
+                               Section{"origins", measure_origins},   Section{"pause", measure_pause},
+                               Section{"steps", measure_steps}};
 
 // Interrupted system calls return, so that each section leaves through its destructors: no process stays.
 void catch_signals() {

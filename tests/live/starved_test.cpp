@@ -5,6 +5,7 @@
 
 #include <chrono>
 
+#include "tests/lib/await.h"
 #include "tests/lib/daemon.h"
 #include "tests/lib/one_cpu.h"
 #include "tests/lib/proc.h"
@@ -13,7 +14,7 @@
 namespace loiter::test {
 namespace {
 
-// Beside 32 busy threads it gets next to nothing of the CPU, and it needs some milliseconds for a look.
+// Beside 8 busy threads it gets next to nothing of the CPU, and it needs some milliseconds for a look.
 void starve(pid_t pid) {
   const sched_param none{};
   cpu_set_t same;
@@ -31,7 +32,13 @@ TEST(Starved, AHelperThatGetsNoCpuIsWaitedFor) {
   ASSERT_EQ(helpers.size(), 2u);
 
   const OneCpu cpu;
-  Workload busy("spinner", {"32", "120"});
+  Workload busy("spinner", {"8", "120"});
+  // The helpers name where its threads were made: they are to be starved of the CPU for the look alone.
+  ASSERT_TRUE(await("its creation sites are known", [&] {
+    const nlohmann::json origins =
+        daemon.get("/v1/processes/" + std::to_string(busy.pid()) + "/origins?fresh=1");
+    return origins.at("births") == 8 && origins.at("without_site").at("pending") == 0;
+  }));
   for (const pid_t helper : helpers) starve(helper);
   using namespace std::chrono;
   constexpr auto kPatience = seconds(2);  // of the daemon with its opener

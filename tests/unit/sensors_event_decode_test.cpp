@@ -41,7 +41,9 @@ TEST(DecodeEvent, ABirth) {
                       .parent_tgid = 1,
                       .task_flags = 0x40,
                       .tls_base = 0x7f0000001000,
-                      .comm = "parent"};
+                      .comm = "parent",
+                      .slice_state = LOITER_SLICE_TAKEN,
+                      .slice = 17};
   Event event;
   ASSERT_TRUE(decode(&record, sizeof(record), event));
   expect_head(event, LOITER_EVENT_BIRTH);
@@ -50,7 +52,22 @@ TEST(DecodeEvent, ABirth) {
   EXPECT_EQ(event.parent_tgid, 1u);
   EXPECT_EQ(event.task_flags, 0x40u);
   EXPECT_EQ(event.tls_base, 0x7f0000001000u);
+  EXPECT_EQ(event.slice_state, LOITER_SLICE_TAKEN);
+  EXPECT_EQ(event.slice, 17u);
   EXPECT_EQ(event.name, "parent");
+}
+
+TEST(DecodeEvent, ABirthNamesNoSlotThatThereIsNot) {
+  loiter_birth record{};
+  record.event = make_head(LOITER_EVENT_BIRTH);
+  Event event;
+  record.slice = LOITER_SLICES - 1;
+  EXPECT_TRUE(decode(&record, sizeof(record), event));
+  record.slice = LOITER_SLICES;
+  EXPECT_FALSE(decode(&record, sizeof(record), event));
+  record.slice = 0;
+  record.slice_state = LOITER_SLICE_STATE_COUNT;
+  EXPECT_FALSE(decode(&record, sizeof(record), event));
 }
 
 TEST(DecodeEvent, AnExecSendsNoMoreThanItsPath) {
