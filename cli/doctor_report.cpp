@@ -42,6 +42,14 @@ json checks_of(const json& status) {
   for (const json& feature : status.at("features"))
     checks.push_back(
         {{"name", feature.at("name")}, {"state", feature.at("state")}, {"detail", feature.at("detail")}});
+  // Tried out just now: more than the daemon could know when it began.
+  const auto uprobes = status.find("uprobes");
+  if (uprobes != status.end() && !uprobes->at("hit_failure").is_null())
+    for (json& check : checks)
+      if (check.at("name") == "uprobes") {
+        check["state"] = "degraded";
+        check["detail"] = uprobes->at("hit_failure");
+      }
   for (const json& capability : status.at("capabilities"))
     checks.push_back({{"name", capability.at("name")},
                       {"state", capability.at("held") == true ? "ok" : "missing"},

@@ -211,7 +211,10 @@ TEST(Doctor, TellsWhatAUprobeCostsWhereTheyAreAndWhereNot) {
   EXPECT_THAT(lines, Contains("  1 pthread_exit of /l: no code"));
   with["uprobes"]["hit_ns"] = nullptr;
   with["uprobes"]["hit_failure"] = "refused";
-  EXPECT_THAT(doctor_lines(doctor_document(with, "", {})), Contains(HasSubstr("; cannot be had: refused")));
+  with["features"].push_back({{"name", "uprobes"}, {"state", "ok"}, {"detail", "d"}});
+  lines = doctor_lines(doctor_document(with, "", {}));
+  EXPECT_THAT(lines, Contains(HasSubstr("; cannot be had: refused")));
+  EXPECT_THAT(lines, Contains(AllOf(HasSubstr("degraded"), HasSubstr("uprobes"), HasSubstr("refused"))));
 }
 
 TEST(Doctor, FailedCensusesAreToldOf) {
