@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "daemon/base/clock.h"
@@ -123,9 +124,16 @@ void Collector::follow_watch() {
 void Collector::drain() {
   // Taken first: what the processes of these did before they were looked at is among the events to come.
   const std::vector<FoundOrigin> found = origins_.take ? origins_.take() : std::vector<FoundOrigin>();
-  batch_.clear();
+  // Two rings are emptied one after the other: of what comes meanwhile one may have the effect and not the
+  // cause. It is left for the next time.
+  const uint64_t now = boottime_now_ns();
+  batch_ = std::exchange(held_, {});
   events_->drain(batch_);
   watch_.drain(batch_);
+  auto later = std::stable_partition(batch_.begin(), batch_.end(),
+                                     [&](const Event& event) { return event.boot_ns <= now; });
+  held_.assign(std::make_move_iterator(later), std::make_move_iterator(batch_.end()));
+  batch_.erase(later, batch_.end());
   follow_watch();
   apply(batch_);
   for (const FoundOrigin& origin : found) model_.accept(origin);

@@ -85,6 +85,7 @@ class Collector {
   Fd request_fd_;
   Census census_;
   std::vector<Event> batch_;
+  std::vector<Event> held_;                      // that happened while the rings were emptied
   std::map<std::string, ToldLoss> told_losses_;  // by cause
   CensusCost cost_;
   uint64_t events_lost_ = 0;  // when the last census began

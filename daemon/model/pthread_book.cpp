@@ -1,6 +1,7 @@
 #include "daemon/model/pthread_book.h"
 
 #include <algorithm>
+#include <deque>
 #include <utility>
 
 namespace loiter {
@@ -22,6 +23,9 @@ bool may_fail(const Event& event) {
   return event.call == LOITER_PTHREAD_TRY_JOIN ||
          ((event.call == LOITER_PTHREAD_TIMED_JOIN || event.call == LOITER_PTHREAD_CLOCK_JOIN) && event.arg);
 }
+
+// Calls of one thread that wait for their births: each has at most one.
+constexpr size_t kMostCalls = 1024;
 
 }  // namespace
 
@@ -53,7 +57,8 @@ struct PthreadBook::Process {
   uint32_t exec_id = 0;
   uint64_t since_boot_ns = 0;
   uint64_t created = 0, joined = 0, detached = 0, undecided = 0, forgotten = 0;
-  std::unordered_map<uint32_t, Event> creating;    // by tid: a pthread_create whose birth is to come
+  std::unordered_map<uint32_t, std::deque<Event>>
+      creating;                                    // by tid: a pthread_create whose birth is to come
   std::unordered_map<uint64_t, Pthread> threads;   // by pthread_t: live, unjoined or undecided
   std::unordered_map<uint32_t, uint64_t> ids;      // pthread_t by tid, of live ones
   std::unordered_map<uint32_t, uint64_t> joining;  // by the joiner's tid: the pthread_t in its last join
@@ -129,9 +134,12 @@ void PthreadBook::on_call(Process& process, const Event& event) {
   if (event.boot_ns < process.since_boot_ns) return;
   note_return(process, event);
   switch (event.call) {
-    case LOITER_PTHREAD_CREATE:
-      process.creating[event.task.tid] = event;
+    case LOITER_PTHREAD_CREATE: {
+      std::deque<Event>& calls = process.creating[event.task.tid];
+      calls.push_back(event);
+      if (calls.size() > kMostCalls) calls.pop_front();
       return;
+    }
     case LOITER_PTHREAD_DETACH:
       return on_detach(process, event);
     case LOITER_PTHREAD_JOIN:
@@ -178,6 +186,20 @@ void PthreadBook::replace(Process& process, const Event& birth) {
   drop(process, birth.tls_base);
 }
 
+// The last call of its creator before the birth; those before that one came to nothing. Later ones may be
+// known already: calls and births come by two rings.
+std::optional<Event> PthreadBook::take_call(Process& process, const Event& birth) {
+  auto calls = process.creating.find(birth.creator.tid);
+  if (calls == process.creating.end()) return std::nullopt;
+  std::optional<Event> call;
+  while (!calls->second.empty() && calls->second.front().boot_ns <= birth.boot_ns) {
+    call = std::move(calls->second.front());
+    calls->second.pop_front();
+  }
+  if (calls->second.empty()) process.creating.erase(calls);
+  return call;
+}
+
 // A thread of the library is born right after the call of its creator. One made without the library, by clone
 // alone, has no such call before it.
 void PthreadBook::on_birth(const Event& event) {
@@ -185,8 +207,8 @@ void PthreadBook::on_birth(const Event& event) {
   Process* process = process_of(event.task);
   if (!process || event.boot_ns < process->since_boot_ns) return;
   replace(*process, event);
-  auto call = process->creating.find(event.creator.tid);
-  if (call == process->creating.end()) return;
+  const std::optional<Event> call = take_call(*process, event);
+  if (!call) return;
   process->view.reset();
   ++process->created;
   if (kept_ < limits_.threads) {
@@ -195,15 +217,14 @@ void PthreadBook::on_birth(const Event& event) {
     thread.id = event.tls_base;
     thread.task = key_of(event.task);
     thread.creator = key_of(event.creator);
-    thread.routine = call->second.routine;
-    thread.arg = call->second.arg;
-    thread.created_boot_ns = call->second.boot_ns;
-    thread.detached_at_birth = call->second.detached;
+    thread.routine = call->routine;
+    thread.arg = call->arg;
+    thread.created_boot_ns = call->boot_ns;
+    thread.detached_at_birth = call->detached;
     process->ids[event.task.tid] = event.tls_base;
   } else {
     ++process->forgotten;
   }
-  process->creating.erase(call);
 }
 
 // A program that is executed has no threads but one.

@@ -100,6 +100,7 @@ class PthreadBook {
   void on_create(Process& process, const Event& event);
   void on_join(Process& process, const Event& event);
   void on_detach(Process& process, const Event& event);
+  static std::optional<Event> take_call(Process& process, const Event& birth);
   void on_birth(const Event& event);
   void on_exec(const Event& event);
   void on_exit(const Event& event);

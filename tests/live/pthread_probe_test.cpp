@@ -226,16 +226,18 @@ TEST(PthreadProbesOf, AProgramThatIsExecutedAnewArePlacedAnew) {
   }
 }
 
-TEST(PthreadProbesHostWide, SeeProcessesThatNobodyNamed) {
-  Daemon daemon({"--uprobes", "all"});
-  Workload workload("pthread_calls");
-  // Its library has probes as soon as any process with it was looked at; this one maps the host's own.
-  ASSERT_TRUE(await("a library to be probed",
-                    [&] { return daemon.status().at("uprobes").at("libraries").get<int>() > 0; }));
+// Until the calls of a program that maps the host's own libc are seen: others may have been probed first.
+void await_calls_of(const Daemon& daemon, Workload& workload) {
   ASSERT_TRUE(await("a call to be seen", [&] {
     workload.command("join");
     return daemon.get(path_of(workload.pid())).at("probes").is_object();
   }));
+}
+
+TEST(PthreadProbesHostWide, SeeProcessesThatNobodyNamed) {
+  Daemon daemon({"--uprobes", "all"});
+  Workload workload("pthread_calls");
+  await_calls_of(daemon, workload);
   const json before = daemon.get(path_of(workload.pid())).at("probes");
   const auto facts = workload.command("mix");
   size_t ended = 0;
@@ -244,6 +246,26 @@ TEST(PthreadProbesHostWide, SeeProcessesThatNobodyNamed) {
   std::set<pid_t> unjoined;
   for (const json& fact : Workload::of_kind(facts, "unjoined")) unjoined.insert(fact.at("tid").get<pid_t>());
   EXPECT_EQ(tids_of(document.at("unjoined")), unjoined);
+}
+
+// What the lists of glibc tell and what the probes have seen since the program began.
+TEST(PthreadProbesHostWide, CountAsTheListsDoOverTheCorpus) {
+  Daemon daemon({"--uprobes", "all"});
+  Workload first("pthread_calls");
+  await_calls_of(daemon, first);
+  for (const char* of : {"mix", "user stacks", "self detach", "quiet"}) {
+    SCOPED_TRACE(of);
+    Workload workload("pthreads", {of});
+    const json unjoined = Workload::the(workload.facts(), "counts").at("unjoined");
+    json document;
+    EXPECT_TRUE(await("both counts to agree", [&] {
+      document = daemon.get("/v1/processes/" + std::to_string(workload.pid()) + "/unjoined?fresh=1");
+      const json& probes = document.at("probes");
+      return probes.is_object() ? probes.at("undecided") == 0 && probes.at("unjoined") == unjoined
+                                : unjoined == 0;
+    })) << document;
+    EXPECT_EQ(document.at("unjoined"), unjoined) << document;
+  }
 }
 
 TEST(PthreadProbesNone, AreRefusedInOneLine) {

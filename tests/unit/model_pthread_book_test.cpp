@@ -206,6 +206,35 @@ TEST_F(Book, APthreadThatIsUsedAgainWasJoinedWhateverWasLost) {
   EXPECT_EQ(view()->live.at(0).task.tid, 102u);
 }
 
+TEST_F(Book, CallsThatAreKnownBeforeTheBirthsOfEarlierOnesAreNotMixedUp) {
+  call(LOITER_PTHREAD_CREATE, kPid, 1);
+  const uint64_t between = now + 5;
+  call(LOITER_PTHREAD_CREATE, kPid, 2);
+  Event late;
+  late.type = LOITER_EVENT_BIRTH;
+  late.boot_ns = between;
+  late.task = task(101);
+  late.creator = task(kPid);
+  late.clone_flags = 0x3d0f00;
+  late.tls_base = id_of(101);
+  book->apply(late);
+  birth(102);
+  const auto live = view()->live;
+  ASSERT_EQ(live.size(), 2u);
+  EXPECT_EQ(live[0].task.tid, 101u);
+  EXPECT_EQ(live[0].routine, 0x4001u);
+  EXPECT_EQ(live[1].routine, 0x4002u);
+}
+
+TEST_F(Book, ACallThatFailedHasNoThread) {
+  call(LOITER_PTHREAD_CREATE, kPid, 1);
+  call(LOITER_PTHREAD_CREATE, kPid, 2);
+  birth(101);
+  ASSERT_EQ(view()->live.size(), 1u);
+  EXPECT_EQ(view()->live[0].routine, 0x4002u);
+  EXPECT_EQ(view()->created, 1u);
+}
+
 TEST_F(Book, AThreadMadeWithoutTheLibraryIsNone) {
   birth(101);
   end(101);
