@@ -158,6 +158,7 @@ TEST_P(Lifecycle, AReusedTidIsAnotherThread) {
   if (!std::filesystem::exists("/proc/sys/kernel/ns_last_pid"))
     GTEST_SKIP() << "this kernel has no ns_last_pid (CONFIG_CHECKPOINT_RESTORE)";
   Workload workload("tid_reuse");
+  daemon.stacks(workload.pid());  // its helpers are there from now on: they might take the number
   const json first = Workload::the(workload.facts(), "thread");
   const json second = Workload::the(workload.command("thread"), "thread");
   ASSERT_EQ(first.at("tid"), second.at("tid"));
@@ -177,6 +178,7 @@ TEST_P(Lifecycle, AReusedPidIsAnotherProcess) {
   if (!std::filesystem::exists("/proc/sys/kernel/ns_last_pid"))
     GTEST_SKIP() << "this kernel has no ns_last_pid (CONFIG_CHECKPOINT_RESTORE)";
   Workload workload("tid_reuse");
+  daemon.stacks(workload.pid());  // its helpers are there from now on: they might take the number
   const json first = Workload::the(workload.facts(), "process");
   const pid_t pid = first.at("tid");
   const json old_tree = daemon.tree(pid);

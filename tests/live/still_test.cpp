@@ -158,6 +158,7 @@ TEST(Still, ATidUsedAgainIsTheThreadThatHasItNow) {
   const Herd herd;
   Workload workload("tid_reuse");
   Daemon daemon;
+  daemon.stacks(workload.pid());  // its helpers are there from now on: they might take the number
   const char* kinds[] = {"thread", "process"};
   for (int round = 0; round < kRounds; ++round) {
     const std::string kind = kinds[round % 2];
