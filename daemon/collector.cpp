@@ -129,9 +129,9 @@ void Collector::drain() {
   const uint64_t now = boottime_now_ns();
   batch_ = std::exchange(held_, {});
   events_->drain(batch_);
-  watch_.drain(batch_);
+  const bool two_rings = watch_.drain(batch_);
   auto later = std::stable_partition(batch_.begin(), batch_.end(),
-                                     [&](const Event& event) { return event.boot_ns <= now; });
+                                     [&](const Event& event) { return !two_rings || event.boot_ns <= now; });
   held_.assign(std::make_move_iterator(later), std::make_move_iterator(batch_.end()));
   batch_.erase(later, batch_.end());
   follow_watch();

@@ -124,13 +124,14 @@ void PthreadWatch::on_published(const Snapshot& snapshot) {
   }
 }
 
-void PthreadWatch::drain(std::vector<Event>& events) {
+bool PthreadWatch::drain(std::vector<Event>& events) {
   std::shared_ptr<PthreadProbes> probes;
   {
     std::lock_guard lock(mutex_);
     probes = probes_;
   }
   if (probes) probes->drain(events);
+  return probes != nullptr;
 }
 
 std::vector<PthreadWatch::Change> PthreadWatch::take_changes() {

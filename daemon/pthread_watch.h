@@ -48,7 +48,8 @@ class PthreadWatch {
 
   void on_exec(uint32_t pid, uint64_t boot_ns);
   void on_published(const Snapshot& snapshot);
-  void drain(std::vector<Event>& events);
+  // False: there are no probes, and nothing to be drained.
+  bool drain(std::vector<Event>& events);
   struct Change {
     uint32_t pid = 0;
     bool watched = false;        // else: no longer
