@@ -111,19 +111,19 @@ LOITER_STATIC_ASSERT(sizeof(struct loiter_rename) == 56, "contract");
 
 /* --- calls of the thread library, where somebody asked for uprobes ------------------------------ */
 
-/* X(name, the function it is placed on, the word in the API) */
-#define LOITER_PTHREAD_CALLS(X)                              \
-  X(CREATE, "pthread_create", "pthread_create")              \
-  X(JOIN, "pthread_join", "pthread_join")                    \
-  X(C11_JOIN, "thrd_join", "pthread_join")                   \
-  X(TRY_JOIN, "pthread_tryjoin_np", "pthread_tryjoin")       \
-  X(TIMED_JOIN, "pthread_timedjoin_np", "pthread_timedjoin") \
-  X(CLOCK_JOIN, "pthread_clockjoin_np", "pthread_timedjoin") \
-  X(DETACH, "pthread_detach", "pthread_detach")              \
-  X(EXIT, "pthread_exit", "pthread_exit")
+/* X(name, the function it is placed on) */
+#define LOITER_PTHREAD_CALLS(X)         \
+  X(CREATE, "pthread_create")           \
+  X(JOIN, "pthread_join")               \
+  X(C11_JOIN, "thrd_join")              \
+  X(TRY_JOIN, "pthread_tryjoin_np")     \
+  X(TIMED_JOIN, "pthread_timedjoin_np") \
+  X(CLOCK_JOIN, "pthread_clockjoin_np") \
+  X(DETACH, "pthread_detach")           \
+  X(EXIT, "pthread_exit")
 
 enum loiter_pthread_call {
-#define LOITER_PTHREAD_CALL_ENUM(name, function, word) LOITER_PTHREAD_##name,
+#define LOITER_PTHREAD_CALL_ENUM(name, function) LOITER_PTHREAD_##name,
   LOITER_PTHREAD_CALLS(LOITER_PTHREAD_CALL_ENUM)
 #undef LOITER_PTHREAD_CALL_ENUM
       LOITER_PTHREAD_CALL_COUNT

@@ -1,6 +1,7 @@
 #include "daemon/base/bytes.h"
 
 #include <wchar.h>
+#include <charconv>
 
 #include <array>
 #include <cstdint>
@@ -132,6 +133,11 @@ std::string fit_columns(std::string_view text, size_t columns, bool align_right)
   }
   out += "…";
   return out + std::string(columns - 1 - used, ' ');
+}
+
+std::string hexadecimal(uint64_t address) {
+  char text[18] = "0x";
+  return {text, std::to_chars(text + 2, text + sizeof(text), address, 16).ptr};
 }
 
 }  // namespace loiter

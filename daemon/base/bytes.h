@@ -4,6 +4,7 @@
 // Pure functions, any thread.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,9 @@ std::string escape_for_terminal(std::string_view bytes);
 
 // For JSON: each maximal invalid part becomes U+FFFD; valid UTF-8 passes unchanged.
 std::string to_valid_utf8(std::string_view bytes);
+
+// An address: "0x7f12a0".
+std::string hexadecimal(uint64_t address);
 
 // Columns that a terminal gives to it (wide characters count 2, combining marks 0). `text` is valid UTF-8,
 // as from escape_for_terminal.

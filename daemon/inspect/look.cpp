@@ -16,13 +16,6 @@ constexpr uint64_t kLeaveAloneNs = 60'000'000'000;  // who made the opener hang 
 
 }  // namespace
 
-std::vector<Mapping> code_of(const std::vector<Mapping>& mappings) {
-  std::vector<Mapping> code;
-  std::copy_if(mappings.begin(), mappings.end(), std::back_inserter(code),
-               [](const Mapping& mapping) { return mapping.executable; });
-  return code;
-}
-
 Result<std::unique_ptr<Looker>> Looker::make(const HostLookup& host, const std::atomic<bool>& cancel) {
   auto memory = SharedMemory::make();
   if (!memory) return memory.error();
@@ -238,13 +231,21 @@ bool Looker::is_hung(const Inspection& inspection) {
   return false;
 }
 
-void Looker::look_inside(const LookWish& wish, Inspection& inspection) {
+std::vector<Mapping> Looker::read_maps(Inspection& inspection) {
   auto maps = opener_.read_file("/proc/" + std::to_string(inspection.memory_tid) + "/maps", kMaxMapsBytes);
-  std::vector<Mapping> mappings;
-  if (maps)
-    mappings = parse_maps(*maps);
-  else
-    inspection.failure = "its memory map: " + maps.error().message;
+  if (maps) return parse_maps(*maps);
+  inspection.failure = "its memory map: " + maps.error().message;
+  return {};
+}
+
+// `restarts`: of the opener before the look. It has been replaced since: this process made it hang.
+void Looker::note_hang(const Inspection& inspection, uint64_t restarts) {
+  if (opener_.restarts() != restarts)
+    hung_until_[{inspection.pid, inspection.start_boot_ns}] = monotonic_now_ns() + kLeaveAloneNs;
+}
+
+void Looker::look_inside(const LookWish& wish, Inspection& inspection) {
+  const std::vector<Mapping> mappings = read_maps(inspection);
   if (wish.pthreads) return read_pthreads(mappings, inspection);
   if (wish.stacks)
     take_stacks(wish, mappings, inspection);
@@ -270,8 +271,7 @@ InspectionPtr Looker::look(const LookWish& wish) {
   } else {
     look_inside(wish, *inspection);
   }
-  if (opener_.restarts() != restarts)
-    hung_until_[{wish.pid, inspection->start_boot_ns}] = monotonic_now_ns() + kLeaveAloneNs;
+  note_hang(*inspection, restarts);
   check_again(*inspection);
   name_modules(*inspection);
   inspection->mono_ns = monotonic_now_ns();
@@ -288,13 +288,9 @@ InspectionPtr Looker::find_thread_libraries(const LookWish& wish, ThreadLibrarie
     inspection->failure = kHungBefore;
     return inspection;
   }
-  auto maps = opener_.read_file("/proc/" + std::to_string(inspection->memory_tid) + "/maps", kMaxMapsBytes);
-  if (maps)
-    libraries = probes_.find(inspection->memory_tid, parse_maps(*maps));
-  else
-    inspection->failure = "its memory map: " + maps.error().message;
-  if (opener_.restarts() != restarts)
-    hung_until_[{wish.pid, inspection->start_boot_ns}] = monotonic_now_ns() + kLeaveAloneNs;
+  const std::vector<Mapping> mappings = read_maps(*inspection);
+  if (inspection->failure.empty()) libraries = probes_.find(inspection->memory_tid, mappings);
+  note_hang(*inspection, restarts);
   return inspection;
 }
 

@@ -35,9 +35,6 @@
 
 namespace loiter {
 
-// Those of the mappings that hold code.
-std::vector<Mapping> code_of(const std::vector<Mapping>& mappings);
-
 struct LookWish {
   uint32_t pid = 0;
   uint64_t start_boot_ns = 0;        // 0: whichever has the pid
@@ -89,6 +86,8 @@ class Looker {
   void forget_ended_holder(InspectedThread& thread) const;
   void name_modules(Inspection& inspection) const;
   bool is_hung(const Inspection& inspection);
+  void note_hang(const Inspection& inspection, uint64_t restarts);
+  std::vector<Mapping> read_maps(Inspection& inspection);
 
   const HostLookup& host_;
   SharedMemory memory_;

@@ -1,7 +1,9 @@
 #include "daemon/inspect/maps.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <iterator>
 
 namespace loiter {
 namespace {
@@ -57,6 +59,19 @@ const Mapping* find_mapping(const std::vector<Mapping>& mappings, uint64_t addre
   if (after == mappings.begin()) return nullptr;
   const Mapping& mapping = *std::prev(after);
   return address < mapping.end ? &mapping : nullptr;
+}
+
+std::vector<Mapping> code_of(const std::vector<Mapping>& mappings) {
+  std::vector<Mapping> code;
+  std::copy_if(mappings.begin(), mappings.end(), std::back_inserter(code),
+               [](const Mapping& mapping) { return mapping.executable; });
+  return code;
+}
+
+bool is_named_like_libc(std::string_view path) {
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  return std::ranges::any_of(std::array{"libc.so", "libc-2", "libpthread", "ld-musl", "libc.musl"},
+                             [&](const char* start) { return name.starts_with(start); });
 }
 
 }  // namespace loiter

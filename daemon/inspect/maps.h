@@ -29,4 +29,11 @@ std::vector<Mapping> parse_maps(std::string_view text, size_t limit = 1'000'000)
 // The mapping with that address, or null.
 const Mapping* find_mapping(const std::vector<Mapping>& mappings, uint64_t address);
 
+// Those that hold code.
+std::vector<Mapping> code_of(const std::vector<Mapping>& mappings);
+
+// Whether a file of that path is a C library by its name: glibc's since 2.34 and before; musl's, which is its
+// own dynamic linker.
+bool is_named_like_libc(std::string_view path);
+
 }  // namespace loiter

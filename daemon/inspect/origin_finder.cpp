@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <iterator>
 #include <string>
 #include <utility>
 
@@ -59,9 +58,7 @@ bool OriginFinder::read_code(uint32_t pid, Process& process) {
     hung_until_[pid] = monotonic_now_ns() + kLeaveAloneNs;
   }
   if (!maps || maps->empty()) return false;
-  std::vector<Mapping> all = parse_maps(*maps);
-  std::copy_if(std::make_move_iterator(all.begin()), std::make_move_iterator(all.end()),
-               std::back_inserter(process.code), [](const Mapping& mapping) { return mapping.executable; });
+  process.code = code_of(parse_maps(*maps));
   process.read_boot_ns = boottime_now_ns();
   process.read_cost_ns = monotonic_now_ns() - begin;
   return true;

@@ -15,7 +15,7 @@ constexpr size_t kMarks = 2;
 
 std::vector<std::string> wanted_names() {
   std::vector<std::string> names{std::string(kGlibcMark), std::string(kMuslMark)};
-#define LOITER_ADD_NAME(name, function, word) names.emplace_back(function);
+#define LOITER_ADD_NAME(name, function) names.emplace_back(function);
   LOITER_PTHREAD_CALLS(LOITER_ADD_NAME)
 #undef LOITER_ADD_NAME
   return names;
@@ -26,23 +26,17 @@ bool is_vital(loiter_pthread_call call) {
          call == LOITER_PTHREAD_EXIT;
 }
 
-// glibc's since 2.34, and before; musl's, which is its own dynamic linker.
-bool is_named_like_one(const Mapping& mapping) {
-  const std::string_view path = mapping.path;
-  const std::string_view name = path.substr(path.rfind('/') + 1);
-  return std::ranges::any_of(std::array{"libc.so", "libc-", "libpthread", "ld-musl", "libc.musl"},
-                             [&](const char* start) { return name.starts_with(start); });
+bool is_same_file(const Mapping& a, const Mapping& b) {
+  return a.inode == b.inode && a.device_major == b.device_major && a.device_minor == b.device_minor;
 }
 
 std::vector<Mapping> first_code_of_files(const std::vector<Mapping>& mappings, bool named_like_one) {
   std::vector<Mapping> files;
   for (const Mapping& mapping : mappings) {
-    if (!mapping.executable || mapping.inode == 0 || (named_like_one && !is_named_like_one(mapping)))
+    if (!mapping.executable || mapping.inode == 0 || (named_like_one && !is_named_like_libc(mapping.path)))
       continue;
-    const bool known = std::ranges::any_of(files, [&](const Mapping& file) {
-      return file.inode == mapping.inode && file.device_major == mapping.device_major &&
-             file.device_minor == mapping.device_minor;
-    });
+    const bool known =
+        std::ranges::any_of(files, [&](const Mapping& file) { return is_same_file(file, mapping); });
     if (!known) files.push_back(mapping);
   }
   return files;
@@ -51,9 +45,7 @@ std::vector<Mapping> first_code_of_files(const std::vector<Mapping>& mappings, b
 // Where a place of a file is mapped as code; 0: nowhere.
 uint64_t address_of(const Mapping& file, uint64_t offset, const std::vector<Mapping>& mappings) {
   for (const Mapping& mapping : mappings) {
-    const bool same = mapping.inode == file.inode && mapping.device_major == file.device_major &&
-                      mapping.device_minor == file.device_minor;
-    if (same && mapping.executable && offset >= mapping.offset &&
+    if (is_same_file(file, mapping) && mapping.executable && offset >= mapping.offset &&
         offset - mapping.offset < mapping.end - mapping.start)
       return mapping.start + (offset - mapping.offset);
   }
@@ -82,13 +74,13 @@ ThreadLibraries ProbeFinder::find(uint32_t tid, const std::vector<Mapping>& mapp
   return found;
 }
 
-bool ProbeFinder::add(uint32_t tid, const Mapping& mapping, ModuleKey module,
+void ProbeFinder::add(uint32_t tid, const Mapping& mapping, ModuleKey module,
                       const std::vector<Mapping>& mappings, ThreadLibraries& found) {
   static const std::vector<std::string> kNames = wanted_names();
   auto symbols = parser_.find_symbols(module, kNames);
-  if (!symbols || symbols->size() != kNames.size()) return false;
+  if (!symbols || symbols->size() != kNames.size()) return;
   const bool glibc = (*symbols)[0].found;
-  if (!(*symbols)[kMarks + LOITER_PTHREAD_CREATE].found || (!glibc && !(*symbols)[1].found)) return false;
+  if (!(*symbols)[kMarks + LOITER_PTHREAD_CREATE].found || (!glibc && !(*symbols)[1].found)) return;
   auto file = modules_.open_mapped(tid, mapping);
   ThreadLibrary& library = found.libraries.emplace_back();
   library.id = {mapping.device_major, mapping.device_minor, mapping.inode};
@@ -96,39 +88,31 @@ bool ProbeFinder::add(uint32_t tid, const Mapping& mapping, ModuleKey module,
   library.libc = glibc ? LOITER_LIBC_GLIBC : LOITER_LIBC_MUSL;
   if (file) {
     library.file = std::make_shared<const Fd>(std::move(*file));
-    symbols->erase(symbols->begin(), symbols->begin() + kMarks);
-    for (FoundSymbol& symbol : *symbols)
-      if (symbol.found && symbol.has_offset && !address_of(mapping, symbol.file_offset, mappings))
-        symbol.has_offset = false;
-    add_places(tid, *symbols, mappings, library);
+    add_places(tid, std::span(*symbols).subspan(kMarks), mapping, mappings, library);
   } else {
     library.missing.push_back({"", file.error().message});
   }
-  return true;
 }
 
-void ProbeFinder::add_places(uint32_t tid, const std::vector<FoundSymbol>& symbols,
+void ProbeFinder::add_places(uint32_t tid, std::span<const FoundSymbol> symbols, const Mapping& file,
                              const std::vector<Mapping>& mappings, ThreadLibrary& library) {
-  static const std::vector<std::string> kNames = wanted_names();
-  Mapping file;
-  file.inode = library.id.inode;
-  file.device_major = library.id.device_major;
-  file.device_minor = library.id.device_minor;
   for (size_t i = 0; i < symbols.size(); ++i) {
     const auto call = static_cast<loiter_pthread_call>(i);
     const FoundSymbol& symbol = symbols[i];
     if (!symbol.found) continue;  // a static program has only what it calls
+    const bool is_function = symbol.is_code && !symbol.is_ifunc && symbol.has_offset;
+    const uint64_t address = is_function ? address_of(file, symbol.file_offset, mappings) : 0;
     std::string reason;
-    if (!symbol.is_code || symbol.is_ifunc || !symbol.has_offset)
+    if (address == 0)
       reason = "its symbol names no code that is mapped";
-    else if (!has_code_at(tid, address_of(file, symbol.file_offset, mappings)))
+    else if (!has_code_at(tid, address))
       reason = "its code could not be read";
     if (reason.empty()) {
       const bool taken = std::ranges::any_of(
           library.places, [&](const ProbePlace& place) { return place.file_offset == symbol.file_offset; });
       if (!taken) library.places.push_back({call, symbol.file_offset});
     } else if (is_vital(call)) {
-      library.missing.push_back({kNames[kMarks + i], reason});
+      library.missing.push_back({function_of(call), reason});
     }
   }
 }

@@ -7,6 +7,7 @@
 #include <compare>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -54,10 +55,10 @@ class ProbeFinder {
   ThreadLibraries find(uint32_t tid, const std::vector<Mapping>& mappings);
 
  private:
-  bool add(uint32_t tid, const Mapping& mapping, ModuleKey module, const std::vector<Mapping>& mappings,
+  void add(uint32_t tid, const Mapping& mapping, ModuleKey module, const std::vector<Mapping>& mappings,
            ThreadLibraries& found);
-  void add_places(uint32_t tid, const std::vector<FoundSymbol>& symbols, const std::vector<Mapping>& mappings,
-                  ThreadLibrary& library);
+  void add_places(uint32_t tid, std::span<const FoundSymbol> symbols, const Mapping& file,
+                  const std::vector<Mapping>& mappings, ThreadLibrary& library);
   bool has_code_at(uint32_t tid, uint64_t address);
 
   Opener& opener_;

@@ -71,13 +71,6 @@ std::string_view base_name(std::string_view path) {
   return slash == path.npos ? path : path.substr(slash + 1);
 }
 
-// By its name a module that may have them. Those first: they are in the cache of every process.
-bool is_libc(std::string_view path) {
-  const std::string_view name = base_name(path);
-  return name.starts_with("libc.so") || name.starts_with("libc-2") || name.starts_with("libpthread") ||
-         name.starts_with("ld-musl") || name.starts_with("libc.musl");
-}
-
 bool is_musl(std::string_view path) {
   return base_name(path).find("musl") != std::string_view::npos;
 }
@@ -97,7 +90,7 @@ std::vector<ModuleKey> candidates(const std::vector<CodeMapping>& code, const Mo
           std::find(keys.begin(), keys.end(), mapping.module) == keys.end())
         keys.push_back(mapping.module);
   };
-  add([](const std::string& path) { return is_libc(path); });
+  add([](const std::string& path) { return is_named_like_libc(path); });
   add([](const std::string& path) { return !is_system(path); });
   return keys;
 }

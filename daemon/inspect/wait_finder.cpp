@@ -6,21 +6,16 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <charconv>
 #include <cstring>
 #include <map>
 
+#include "daemon/base/bytes.h"
 #include "daemon/base/clock.h"
 
 namespace loiter {
 namespace {
 
 constexpr int kKcmpVm = 1;  // KCMP_VM (linux/kcmp.h)
-
-std::string hex(uint64_t address) {
-  char text[18] = "0x";
-  return {text, std::to_chars(text + 2, text + sizeof(text), address, 16).ptr};
-}
 
 uint64_t now_of(TimeoutSource::Clock clock) {
   switch (clock) {
@@ -63,7 +58,7 @@ void WaitFinder::start_wait(InspectedThread& thread, WaitCall& call) {
   if (call.timeout.form == Form::value) wait.timeout_ns = call.timeout.ns;
   if (call.ipc_id >= 0) wait.object = "id " + std::to_string(call.ipc_id);
   if (!call.futex) return;
-  wait.object = hex(call.futex->address);
+  wait.object = hexadecimal(call.futex->address);
   if (call.futex->operation != FutexOperation::waitv) wait.is_private = call.futex->is_private;
 }
 

@@ -27,10 +27,6 @@ inline Comm to_comm(std::string_view name) {
   return comm;
 }
 
-inline TaskKey key_of(const loiter_task_id& id) {
-  return {id.tid, id.start_boot_ns};
-}
-
 struct Wait {
   int64_t latest_ns = 0;               // CLOCK_MONOTONIC: it began by then
   std::optional<int64_t> earliest_ns;  // and not before this

@@ -14,10 +14,6 @@ constexpr uint64_t kCloneThread = 0x00010000;  // CLONE_THREAD (include/uapi/lin
 // shortly before the end was of it, or may have been.
 constexpr uint64_t kEndSlackNs = 1'000'000'000;
 
-TaskKey key_of(const loiter_task_id& id) {
-  return {id.tid, id.start_boot_ns};
-}
-
 // musl's pthread_join is its pthread_timedjoin_np without a limit (src/thread/pthread_join.c): both are seen.
 bool may_fail(const Event& event) {
   return event.call == LOITER_PTHREAD_TRY_JOIN ||

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <functional>
 
+#include "bpf/records.h"
+
 namespace loiter {
 
 struct TaskKey {
@@ -14,6 +16,10 @@ struct TaskKey {
   uint64_t start_boot_ns = 0;
   friend bool operator==(const TaskKey&, const TaskKey&) = default;
 };
+
+inline TaskKey key_of(const loiter_task_id& id) {
+  return {id.tid, id.start_boot_ns};
+}
 
 struct TaskKeyHash {
   size_t operator()(const TaskKey& key) const {

@@ -113,10 +113,6 @@ void EventReader::Destroy::operator()(lifecycle_bpf* skeleton) const {
   lifecycle_bpf::destroy(skeleton);
 }
 
-void EventReader::Destroy::operator()(ring_buffer* ring) const {
-  ring_buffer__free(ring);
-}
-
 EventReader::~EventReader() = default;
 
 Status EventReader::attach(EventReader& reader, const Options& options, Variant variant) {
@@ -154,27 +150,14 @@ Result<std::unique_ptr<EventReader>> EventReader::open(const Options& options) {
     if (attached) break;
   }
   if (!attached) return attached.error();
-  reader->ring_.reset(
-      ring_buffer__new(bpf_map__fd(reader->skeleton_->maps.events), on_record, reader.get(), nullptr));
-  if (!reader->ring_) return bpf_error("cannot map the ring buffer", errno);
+  auto ring = EventRing::open(bpf_map__fd(reader->skeleton_->maps.events));
+  if (!ring) return ring.error();
+  reader->ring_ = std::move(*ring);
   return reader;
 }
 
-int EventReader::on_record(void* context, void* data, size_t size) {
-  auto* reader = static_cast<EventReader*>(context);
-  Event event;
-  if (!decode_event(data, size, event)) {
-    ++reader->unreadable_;
-    return 0;
-  }
-  reader->sink_->push_back(std::move(event));
-  return 0;
-}
-
 void EventReader::drain(std::vector<Event>& events) {
-  sink_ = &events;
-  ring_buffer__consume(ring_.get());
-  sink_ = nullptr;
+  ring_->drain(events);
 }
 
 std::vector<LossCount> EventReader::losses() const {
@@ -185,7 +168,7 @@ std::vector<LossCount> EventReader::losses() const {
     if (bpf_program__fd(program) >= 0) missed += recursion_misses(bpf_program__fd(program));
   }
   losses.push_back({"program_missed", "events dropped: the program was already running on that CPU", missed});
-  losses.push_back({"unreadable", "records of the ring buffer that could not be understood", unreadable_});
+  losses.push_back(ring_->unreadable());
   return losses;
 }
 

@@ -13,10 +13,10 @@
 #include "bpf/records.h"
 #include "daemon/base/result.h"
 #include "daemon/sensors/bpf.h"
+#include "daemon/sensors/event_ring.h"
 #include "daemon/sensors/slices.h"
 
 struct lifecycle_bpf;
-struct ring_buffer;
 
 namespace loiter {
 
@@ -83,18 +83,14 @@ class EventReader {
     bool slices;
   };
   static Status attach(EventReader& reader, const Options& options, Variant variant);
-  static int on_record(void* reader, void* data, size_t size);
   struct Destroy {
     void operator()(lifecycle_bpf* skeleton) const;
-    void operator()(ring_buffer* ring) const;
   };
 
   std::unique_ptr<lifecycle_bpf, Destroy> skeleton_;
-  std::unique_ptr<ring_buffer, Destroy> ring_;
-  std::vector<Event>* sink_ = nullptr;  // only inside drain()
+  std::unique_ptr<EventRing> ring_;
   std::shared_ptr<Slices> slices_;
   bool uses_btf_ = false;
-  uint64_t unreadable_ = 0;
 };
 
 }  // namespace loiter

@@ -102,18 +102,9 @@ const char* to_string(UprobeMode mode) {
   return "none";
 }
 
-const char* word_of(loiter_pthread_call call) {
-  static constexpr std::array kWords = {
-#define LOITER_WORD(name, function, word) word,
-      LOITER_PTHREAD_CALLS(LOITER_WORD)
-#undef LOITER_WORD
-  };
-  return kWords.at(call);
-}
-
 const char* function_of(loiter_pthread_call call) {
   static constexpr std::array kFunctions = {
-#define LOITER_FUNCTION(name, function, word) function,
+#define LOITER_FUNCTION(name, function) function,
       LOITER_PTHREAD_CALLS(LOITER_FUNCTION)
 #undef LOITER_FUNCTION
   };
@@ -122,10 +113,6 @@ const char* function_of(loiter_pthread_call call) {
 
 void PthreadProbes::Destroy::operator()(pthreads_bpf* skeleton) const {
   pthreads_bpf::destroy(skeleton);
-}
-
-void PthreadProbes::Destroy::operator()(ring_buffer* ring) const {
-  ring_buffer__free(ring);
 }
 
 PthreadProbes::~PthreadProbes() = default;
@@ -143,9 +130,11 @@ Result<std::shared_ptr<PthreadProbes>> PthreadProbes::open(uint32_t ring_size) {
   }
   if (int error = pthreads_bpf::load(skeleton))
     return bpf_error("the kernel refused the uprobe programs", -error);
-  probes->ring_.reset(ring_buffer__new(bpf_map__fd(skeleton->maps.events), on_record, probes.get(), nullptr));
-  if (!probes->ring_) return bpf_error("cannot map the ring buffer of the uprobes", errno);
+  auto ring = EventRing::open(bpf_map__fd(skeleton->maps.events));
+  if (!ring) return ring.error();
+  probes->ring_ = std::move(*ring);
   if (Status works = probes->try_out(); !works) return works.error();
+  probes->maps_ = map_sizes(skeleton->obj);
   return probes;
 }
 
@@ -172,14 +161,18 @@ Result<PthreadProbes::Link> PthreadProbes::attach(const bpf_program* program, bo
   return Link(std::move(links));
 }
 
-// A program on a function of this process, called on this thread.
-bool PthreadProbes::sees_its_own_calls(bool multi) {
+// A program on a function of this process.
+Result<PthreadProbes::Link> PthreadProbes::attach_trial(bool multi) {
   const std::optional<uint64_t> offset = offset_of_measured_function();
-  if (!offset) return false;
+  if (!offset) return Error{Error::Kind::internal, "the function that is measured was not found"};
   const uint64_t cookie = 0;
-  bpf_program* program = multi ? skeleton_->progs.trial_multi : skeleton_->progs.trial_single;
-  auto link = attach(program, multi,
-                     {"/proc/self/exe", {&*offset, 1}, {&cookie, 1}, static_cast<uint32_t>(getpid())});
+  return attach(multi ? skeleton_->progs.trial_multi : skeleton_->progs.trial_single, multi,
+                {"/proc/self/exe", {&*offset, 1}, {&cookie, 1}, static_cast<uint32_t>(getpid())});
+}
+
+// Called on this thread.
+bool PthreadProbes::sees_its_own_calls(bool multi) {
+  auto link = attach_trial(multi);
   if (!link) return false;
   const volatile __u64& hits = skeleton_->bss->trial_hits;
   const uint64_t before = hits;
@@ -212,42 +205,21 @@ Result<PthreadProbes::Link> PthreadProbes::place(const std::string& path, std::s
   return attach(program, multi_, {path.c_str(), offsets, cookies, pid});
 }
 
-int PthreadProbes::on_record(void* context, void* data, size_t size) {
-  auto* probes = static_cast<PthreadProbes*>(context);
-  Event event;
-  if (!decode_event(data, size, event)) {
-    ++probes->unreadable_;
-    return 0;
-  }
-  probes->sink_->push_back(std::move(event));
-  return 0;
-}
-
 void PthreadProbes::drain(std::vector<Event>& events) {
-  sink_ = &events;
-  ring_buffer__consume(ring_.get());
-  sink_ = nullptr;
+  ring_->drain(events);
 }
 
 std::vector<LossCount> PthreadProbes::losses() const {
   std::vector<LossCount> losses = read_losses(bpf_map__fd(skeleton_->maps.losses));
-  losses.push_back({"unreadable", "records of the ring buffer that could not be understood", unreadable_});
+  losses.push_back(ring_->unreadable());
   return losses;
-}
-
-std::vector<BpfMapSize> PthreadProbes::maps() const {
-  return map_sizes(skeleton_->obj);
 }
 
 Result<uint64_t> PthreadProbes::measure_hit_ns() {
   constexpr int kCallsWithout = 1000, kCallsWith = 20;
   std::lock_guard lock(trial_);
-  const std::optional<uint64_t> offset = offset_of_measured_function();
-  if (!offset) return Error{Error::Kind::internal, "the function that is measured was not found"};
   const uint64_t without = call_ns(kCallsWithout);
-  const uint64_t cookie = 0;
-  auto link = attach(multi_ ? skeleton_->progs.trial_multi : skeleton_->progs.trial_single, multi_,
-                     {"/proc/self/exe", {&*offset, 1}, {&cookie, 1}, static_cast<uint32_t>(getpid())});
+  auto link = attach_trial(multi_);
   if (!link) return link.error();
   measured_function();  // the first hit makes the pages
   const uint64_t with = call_ns(kCallsWith);

@@ -16,6 +16,7 @@
 #include "daemon/base/result.h"
 #include "daemon/sensors/bpf.h"
 #include "daemon/sensors/event_reader.h"
+#include "daemon/sensors/event_ring.h"
 
 struct bpf_program;
 struct pthreads_bpf;
@@ -61,9 +62,7 @@ struct ProbeNote {
   std::vector<UprobeStatus::Failure> failed;
 };
 
-// The word of the API for a call, and the function that it stands for. `call` is below
-// LOITER_PTHREAD_CALL_COUNT.
-const char* word_of(loiter_pthread_call call);
+// The function that a call is of. `call` is below LOITER_PTHREAD_CALL_COUNT.
 const char* function_of(loiter_pthread_call call);
 
 class PthreadProbes {
@@ -83,7 +82,7 @@ class PthreadProbes {
   void drain(std::vector<Event>& events);
 
   std::vector<LossCount> losses() const;
-  std::vector<BpfMapSize> maps() const;
+  const std::vector<BpfMapSize>& maps() const { return maps_; }
 
   // What one hit costs the thread that makes it, in nanoseconds: the median of many, of an empty program on a
   // function of this process. Some 20 ms of this thread's time, and one at a time.
@@ -98,17 +97,15 @@ class PthreadProbes {
     uint32_t pid;
   };
   Status try_out();
+  Result<Link> attach_trial(bool multi);
   bool sees_its_own_calls(bool multi);
   static Result<Link> attach(const bpf_program* program, bool multi, const Target& target);
-  static int on_record(void* probes, void* data, size_t size);
   struct Destroy {
     void operator()(pthreads_bpf* skeleton) const;
-    void operator()(ring_buffer* ring) const;
   };
   std::unique_ptr<pthreads_bpf, Destroy> skeleton_;
-  std::unique_ptr<ring_buffer, Destroy> ring_;
-  std::vector<Event>* sink_ = nullptr;  // only inside drain()
-  uint64_t unreadable_ = 0;
+  std::unique_ptr<EventRing> ring_;
+  std::vector<BpfMapSize> maps_;
   bool multi_ = false;  // uprobe.multi works here
   std::mutex trial_;    // one at a time
 };

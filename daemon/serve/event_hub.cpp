@@ -46,11 +46,9 @@ Json event_json(const Event& event, const std::string& old_name, const WallClock
   json["pid"] = event.task.tgid;
   json["tid"] = event.task.tid;
   if (event.type == LOITER_EVENT_EXEC) json["old_tid"] = event.old_tid;
-  if (event.type == LOITER_EVENT_PTHREAD) {
-    add_call(json, event);
-    return json;
-  }
-  json["name"] = event.type == LOITER_EVENT_EXIT ? name_or_null(event.name) : Json(to_valid_utf8(event.name));
+  if (event.type != LOITER_EVENT_PTHREAD)
+    json["name"] =
+        event.type == LOITER_EVENT_EXIT ? name_or_null(event.name) : Json(to_valid_utf8(event.name));
   switch (event.type) {
     case LOITER_EVENT_BIRTH:
       json["process"] = event.task.tid == event.task.tgid;
@@ -67,6 +65,7 @@ Json event_json(const Event& event, const std::string& old_name, const WallClock
       json["old_name"] = name_or_null(old_name);
       break;
     case LOITER_EVENT_PTHREAD:
+      add_call(json, event);
       break;
   }
   return json;
@@ -126,11 +125,7 @@ void EventHub::push_probes(const ProbeNote& note, const WallClock& wall) {
   json["pid"] = note.pid;
   json["placed"] = note.placed;
   json["failed"] = Json::array();
-  for (const UprobeStatus::Failure& failure : note.failed)
-    json["failed"].push_back(
-        {{"library", failure.path.empty() ? Json(nullptr) : Json(to_valid_utf8(failure.path))},
-         {"function", failure.function.empty() ? Json(nullptr) : Json(failure.function)},
-         {"reason", to_valid_utf8(failure.reason)}});
+  for (const UprobeStatus::Failure& failure : note.failed) json["failed"].push_back(failure_json(failure));
   append({note.pid, note.pid, note.boot_ns, true, dump(json) + '\n'});
   flush();
 }
@@ -164,8 +159,8 @@ bool EventHub::next_line(Reader& reader, std::string& text) {
     const Line& line = lines_[reader.next_++ - first_];
     bool concerns =
         !reader.pid_ || line.creator_pid == 0 || line.pid == *reader.pid_ || line.creator_pid == *reader.pid_;
-    // What came out of the ring after the stream began may have happened before.
     if (line.pthreads && !reader.pthreads_) continue;
+    // What came out of the ring after the stream began may have happened before.
     if (!concerns || line.boot_ns < reader.start_boot_ns_) continue;
     text = line.text;
     return true;

@@ -1,8 +1,5 @@
 #include "daemon/serve/pthread_documents.h"
 
-#include <array>
-#include <charconv>
-
 #include "daemon/base/bytes.h"
 #include "daemon/serve/document_parts.h"
 
@@ -37,10 +34,10 @@ Json pthread_row(const Snapshot& snapshot, const Pthread& thread) {
 
 }  // namespace
 
-std::string hexadecimal(uint64_t address) {
-  std::array<char, 18> text{'0', 'x'};
-  const auto end = std::to_chars(text.data() + 2, text.data() + text.size(), address, 16).ptr;
-  return {text.data(), end};
+Json failure_json(const UprobeStatus::Failure& failure) {
+  return {{"library", text_or_null(failure.path)},
+          {"function", text_or_null(failure.function)},
+          {"reason", to_valid_utf8(failure.reason)}};
 }
 
 Json uprobes_json(const UprobeStatus& uprobes, const Result<uint64_t>* hit_ns) {
@@ -52,12 +49,12 @@ Json uprobes_json(const UprobeStatus& uprobes, const Result<uint64_t>* hit_ns) {
                {"failures", Json::array()},
                {"hit_ns", hit_ns && *hit_ns ? Json(**hit_ns) : Json(nullptr)},
                {"hit_failure", hit_ns && !*hit_ns ? Json(hit_ns->error().message) : Json(nullptr)}};
-  for (const UprobeStatus::Failure& failure : uprobes.failures)
-    json["failures"].push_back({{"pid", failure.pid},
-                                {"library", text_or_null(failure.path)},
-                                {"function", text_or_null(failure.function)},
-                                {"reason", to_valid_utf8(failure.reason)},
-                                {"count", failure.count}});
+  for (const UprobeStatus::Failure& failure : uprobes.failures) {
+    Json row = failure_json(failure);
+    row["pid"] = failure.pid;
+    row["count"] = failure.count;
+    json["failures"].push_back(std::move(row));
+  }
   return json;
 }
 

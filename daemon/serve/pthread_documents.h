@@ -13,8 +13,8 @@
 
 namespace loiter {
 
-// An address, "0x7f12a0".
-std::string hexadecimal(uint64_t address);
+// Why a probe could not be placed: its library, function and reason.
+Json failure_json(const UprobeStatus::Failure& failure);
 
 // The `uprobes` of the status. `hit_ns`: what a hit costs; nothing where it was not measured.
 Json uprobes_json(const UprobeStatus& uprobes, const Result<uint64_t>* hit_ns);
