@@ -194,7 +194,7 @@ void HostModel::date_wait(Thread& thread, const loiter_thread& record, const Cen
   // Just begun, by a clock offset that was read a little stale, hence too large: a tick's worth, or as long
   // as the hypervisor kept the CPU to itself.
   if (range && range->earliest_ns > now) range->earliest_ns = now - kClockSlackNs;
-  Wait& wait = thread.wait.emplace();
+  DatedWait& wait = thread.wait.emplace();
   if (range) {
     wait.latest_ns = std::min(range->latest_ns, now);
     wait.earliest_ns = std::min(std::max(range->earliest_ns, not_before), wait.latest_ns);

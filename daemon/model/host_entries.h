@@ -27,7 +27,7 @@ inline Comm to_comm(std::string_view name) {
   return comm;
 }
 
-struct Wait {
+struct DatedWait {
   int64_t latest_ns = 0;               // CLOCK_MONOTONIC: it began by then
   std::optional<int64_t> earliest_ns;  // and not before this
   Exactness exactness = Exactness::unknown;
@@ -48,7 +48,7 @@ struct HostModel::Thread {
   uint64_t involuntary_switches = 0;
   uint64_t exec_start = 0;
   uint64_t tls_base = 0;  // as its birth told; 0: that was not seen
-  std::optional<Wait> wait;
+  std::optional<DatedWait> wait;
   OriginBook::Mark origin;
 
   uint64_t seen_pass = 0;     // the last census that had a record of it
