@@ -36,6 +36,18 @@ json check_of(const std::string& name, const char* state, const std::string& det
   return {{"name", name}, {"state", state}, {"detail", detail}};
 }
 
+void judge_uprobes(json& check, const json& uprobes) {
+  if (!uprobes.at("hit_failure").is_null()) {
+    check["state"] = "degraded";
+    check["detail"] = uprobes.at("hit_failure");
+  } else if (const json way = uprobes.value("way", json()); way == "tracefs") {
+    check["detail"] =
+        "calls of thread libraries are seen, by names in tracefs: uprobe.multi is not right here";
+  } else if (!way.is_null()) {
+    check["detail"] = "calls of thread libraries are seen, by " + way.get<std::string>();
+  }
+}
+
 // Features and capabilities of a daemon as checks: it runs, so what is missing only degrades it.
 json checks_of(const json& status) {
   json checks = json::array();
@@ -44,12 +56,9 @@ json checks_of(const json& status) {
         {{"name", feature.at("name")}, {"state", feature.at("state")}, {"detail", feature.at("detail")}});
   // Tried out just now: more than the daemon could know when it began.
   const auto uprobes = status.find("uprobes");
-  if (uprobes != status.end() && !uprobes->at("hit_failure").is_null())
+  if (uprobes != status.end())
     for (json& check : checks)
-      if (check.at("name") == "uprobes") {
-        check["state"] = "degraded";
-        check["detail"] = uprobes->at("hit_failure");
-      }
+      if (check.at("name") == "uprobes") judge_uprobes(check, *uprobes);
   for (const json& capability : status.at("capabilities"))
     checks.push_back({{"name", capability.at("name")},
                       {"state", capability.at("held") == true ? "ok" : "missing"},
@@ -94,6 +103,9 @@ void add_uprobes(std::vector<std::string>& lines, const json& status) {
     line += "; a hit costs its thread " + length(uprobes, "hit_ns") + " here";
   if (!uprobes.at("hit_failure").is_null()) line += "; cannot be had: " + text(uprobes, "hit_failure");
   lines.push_back(line);
+  if (uprobes.value("names_left", 0) != 0)
+    lines.push_back("  " + count(uprobes, "names_left") +
+                    " names in tracefs' uprobe_events that cannot be removed yet: somebody else uses them");
   if (uprobes.at("failed") != 0) lines.push_back("  " + count(uprobes, "failed") + " could not be placed:");
   for (const json& failure : uprobes.at("failures"))
     lines.push_back(

@@ -25,6 +25,7 @@
 #include "daemon/pthread_watch.h"
 #include "daemon/sensors/bpf.h"
 #include "daemon/sensors/features.h"
+#include "daemon/sensors/uprobe_events.h"
 #include "daemon/serve/api.h"
 #include "daemon/serve/event_hub.h"
 #include "daemon/serve/http_server.h"
@@ -92,7 +93,9 @@ int run(const DaemonOptions& options) {
   Board board;
   EventHub hub;
   std::optional<Inspector> inspector;
+  remove_stale_uprobe_events();
   PthreadWatch watch({.mode = options.uprobes,
+                      .probes = {.way = options.uprobe_way},
                       .find = [&](const InspectRequest& request,
                                   Inspector::Done done) { inspector->submit(request, std::move(done)); },
                       .hub = &hub});
@@ -102,7 +105,7 @@ int run(const DaemonOptions& options) {
   facts->capabilities = std::move(*capabilities);
 
   inspector.emplace(std::make_shared<SnapshotLookup>(board), (*collector)->slices());
-  Api api(board, Procfs(), [&] { return watch.measure_hit_ns(); });
+  Api api(board, Procfs(), [&] { return watch.measure(); });
   auto server = HttpServer::start({api, board, hub, [&] { (*collector)->request_census(); },
                                    [&](const InspectRequest& request, Inspector::Done done) {
                                      inspector->submit(request, std::move(done));

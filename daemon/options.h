@@ -22,6 +22,7 @@ struct DaemonOptions {
   size_t max_ended = 16'384;
   uint64_t keep_ended_ns = 300'000'000'000;
   UprobeMode uprobes = UprobeMode::attached;
+  UprobeWay uprobe_way = UprobeWay::automatic;
   std::string log_level = "info";
 };
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ranges>
 #include <utility>
 
 #include "daemon/base/bytes.h"
@@ -15,6 +16,9 @@ namespace {
 
 constexpr size_t kMostFailures = 64;      // told one by one; all are counted
 constexpr size_t kMostLooksACensus = 64;  // at processes not seen before, host-wide
+
+// Host-wide each process asks for them: what the kernel refuses is not tried for each.
+constexpr uint64_t kRefusedNs = 1'000'000'000;
 
 // A program that was just executed has not mapped its libraries yet: 0.6 s are enough for any.
 constexpr uint32_t kMostTries = 5;
@@ -65,10 +69,19 @@ void PthreadWatch::push(Job job) {
 }
 
 Result<std::shared_ptr<PthreadProbes>> PthreadWatch::probes() {
+  std::lock_guard opening(opening_);
+  {
+    std::lock_guard lock(mutex_);
+    if (probes_) return probes_;
+  }
+  if (monotonic_now_ns() < refused_until_mono_ns_) return refused_;
+  auto opened = PthreadProbes::open(parts_.probes);
+  if (!opened) {
+    refused_ = opened.error();
+    refused_until_mono_ns_ = monotonic_now_ns() + kRefusedNs;
+    return refused_;
+  }
   std::lock_guard lock(mutex_);
-  if (probes_) return probes_;
-  auto opened = PthreadProbes::open(parts_.ring_size);
-  if (!opened) return opened.error();
   probes_ = *opened;
   return probes_;
 }
@@ -76,7 +89,11 @@ Result<std::shared_ptr<PthreadProbes>> PthreadWatch::probes() {
 Result<std::shared_ptr<void>> PthreadWatch::attach(uint32_t pid) {
   if (parts_.mode == UprobeMode::none)
     return Error{Error::Kind::unavailable, "uprobes are off: this loiterd was started with --uprobes none"};
-  if (auto opened = probes(); !opened) return opened.error();
+  if (auto opened = probes(); !opened) {
+    ProbeNote note{.pid = pid, .boot_ns = 0, .placed = {}, .failed = {}};
+    fail(note, "", "", opened.error().message);
+    return opened.error();
+  }
   std::lock_guard lock(mutex_);
   Target& target = targets_[pid];
   if (++target.asked == 1) target.asked_boot_ns = boottime_now_ns();
@@ -156,14 +173,18 @@ UprobeStatus PthreadWatch::status() const {
   status.libraries = host_wide_.size();
   status.failed = failed_;
   for (const auto& [key, failure] : failures_) status.failures.push_back(failure);
-  if (probes_) status.maps = probes_->maps();
+  if (probes_) {
+    status.maps = probes_->maps();
+    status.way = probes_->way();
+    status.names_left = probes_->names_left();
+  }
   return status;
 }
 
-Result<uint64_t> PthreadWatch::measure_hit_ns() {
+Result<UprobeCost> PthreadWatch::measure() {
   auto opened = probes();
   if (!opened) return opened.error();
-  return (*opened)->measure_hit_ns();
+  return (*opened)->measure();
 }
 
 // --- on the thread of its own ------------------------------------------------------------------------
@@ -232,7 +253,8 @@ void PthreadWatch::place(const Job& job) {
       for (const auto& [file, links] : target->second.links) there.insert(file);
     for (const auto& [file, links] : host_wide_) there.insert(file);
   }
-  if (inspection.gone || !opened || (!asked && parts_.mode != UprobeMode::all)) return;
+  if (inspection.gone || (!asked && parts_.mode != UprobeMode::all)) return;
+  if (!opened) return fail(note, "", "", opened.error().message);
   if (found.libraries.empty() && job.tries < kMostTries) {
     std::lock_guard lock(mutex_);
     push({.kind = Job::Kind::find,
@@ -277,7 +299,7 @@ PthreadWatch::Links PthreadWatch::place_library(const ThreadLibrary& library, ui
     for (const ProbePlace& place : library.places) note.placed.push_back(function_of(place.call));
     return placed;
   }
-  for (const ProbePlace& place : library.places) {
+  for (const ProbePlace& place : std::views::reverse(library.places)) {  // as PthreadProbes does
     auto link = probes_->place(path, {&place, 1}, library.libc, pid);
     if (!link) {
       fail(note, library.path, function_of(place.call), link.error().message);

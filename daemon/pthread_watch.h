@@ -30,7 +30,7 @@ class PthreadWatch {
  public:
   struct Parts {
     UprobeMode mode = UprobeMode::attached;
-    uint32_t ring_size = 1 << 20;
+    PthreadProbes::Options probes = {};
     // Looks for the thread libraries of a process; thread-safe. Calls back until it is stopped, which must be
     // before this is.
     std::function<void(const InspectRequest&, Inspector::Done)> find;
@@ -61,8 +61,8 @@ class PthreadWatch {
 
   UprobeMode mode() const { return parts_.mode; }
   UprobeStatus status() const;
-  // PthreadProbes::measure_hit_ns(), by the calling thread.
-  Result<uint64_t> measure_hit_ns();
+  // PthreadProbes::measure(), by the calling thread.
+  Result<UprobeCost> measure();
 
  private:
   struct Job;
@@ -85,6 +85,9 @@ class PthreadWatch {
   Result<std::shared_ptr<PthreadProbes>> probes();
 
   Parts parts_;
+  std::mutex opening_;  // guards these two; taken before the other. Opening takes its time, and is tried out.
+  Error refused_;
+  uint64_t refused_until_mono_ns_ = 0;
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable wake_;
   std::deque<Job> jobs_;

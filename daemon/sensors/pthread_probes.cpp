@@ -14,6 +14,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/fd.h"
+#include "daemon/sensors/uprobe_events.h"
 #include "pthreads.skel.h"
 
 namespace loiter {
@@ -102,6 +103,18 @@ const char* to_string(UprobeMode mode) {
   return "none";
 }
 
+const char* to_string(UprobeWay way) {
+  switch (way) {
+    case UprobeWay::automatic:
+      return "auto";
+    case UprobeWay::multi:
+      return "uprobe.multi";
+    case UprobeWay::tracefs:
+      return "tracefs";
+  }
+  return "auto";
+}
+
 const char* function_of(loiter_pthread_call call) {
   static constexpr std::array kFunctions = {
 #define LOITER_FUNCTION(name, function) function,
@@ -117,12 +130,12 @@ void PthreadProbes::Destroy::operator()(pthreads_bpf* skeleton) const {
 
 PthreadProbes::~PthreadProbes() = default;
 
-Result<std::shared_ptr<PthreadProbes>> PthreadProbes::open(uint32_t ring_size) {
+Result<std::shared_ptr<PthreadProbes>> PthreadProbes::open(const Options& options) {
   std::shared_ptr<PthreadProbes> probes(new PthreadProbes);
   probes->skeleton_.reset(pthreads_bpf::open(nullptr));
   pthreads_bpf* skeleton = probes->skeleton_.get();
   if (!skeleton) return bpf_error("cannot open the uprobe programs", errno);
-  bpf_map__set_max_entries(skeleton->maps.events, ring_size);
+  bpf_map__set_max_entries(skeleton->maps.events, options.ring_size);
   // libbpf 1.1 does not know that section's attach type.
   for (bpf_program* program : {skeleton->progs.call_multi, skeleton->progs.trial_multi}) {
     bpf_program__set_type(program, BPF_PROG_TYPE_KPROBE);
@@ -133,65 +146,82 @@ Result<std::shared_ptr<PthreadProbes>> PthreadProbes::open(uint32_t ring_size) {
   auto ring = EventRing::open(bpf_map__fd(skeleton->maps.events));
   if (!ring) return ring.error();
   probes->ring_ = std::move(*ring);
-  if (Status works = probes->try_out(); !works) return works.error();
+  if (Status works = probes->try_out(options.way); !works) return works.error();
   probes->maps_ = map_sizes(skeleton->obj);
   return probes;
 }
 
-// Several probes by one link, or none at all.
-Result<PthreadProbes::Link> PthreadProbes::attach(const bpf_program* program, bool multi,
+// All of them, or none at all.
+Result<PthreadProbes::Link> PthreadProbes::attach(const bpf_program* multi, const bpf_program* single,
                                                   const Target& target) {
-  if (multi) {
-    auto fd = link_multi(bpf_program__fd(program), target.path, target.offsets, target.cookies, target.pid);
+  if (way_ == UprobeWay::multi) {
+    auto fd = link_multi(bpf_program__fd(multi), target.path, target.offsets, target.cookies, target.pid);
     if (!fd) return fd.error();
     return Link(std::make_shared<Fd>(std::move(*fd)));
   }
-  struct Destroy {
-    void operator()(bpf_link* link) const { bpf_link__destroy(link); }
-  };
-  auto links = std::make_shared<std::vector<std::unique_ptr<bpf_link, Destroy>>>();
-  for (size_t i = 0; i < target.offsets.size(); ++i) {
-    LIBBPF_OPTS(bpf_uprobe_opts, options);
-    options.bpf_cookie = target.cookies[i];
-    const pid_t pid = target.pid ? static_cast<pid_t>(target.pid) : -1;
-    bpf_link* link = bpf_program__attach_uprobe_opts(program, pid, target.path, target.offsets[i], &options);
-    if (!link) return Error{Error::Kind::unavailable, refusal(errno)};
-    links->emplace_back(link);
+  auto links = std::make_shared<std::vector<std::shared_ptr<void>>>();
+  // The first last, which is that of pthread_create: of a thread that was seen to be made all is seen.
+  for (size_t i = target.offsets.size(); i-- > 0;) {
+    auto link = events_->place({.program = bpf_program__fd(single),
+                                .path = target.path,
+                                .offset = target.offsets[i],
+                                .cookie = target.cookies[i],
+                                .pid = target.pid});
+    if (!link) return link.error();
+    links->push_back(std::move(*link));
   }
   return Link(std::move(links));
 }
 
 // A program on a function of this process.
-Result<PthreadProbes::Link> PthreadProbes::attach_trial(bool multi) {
+Result<PthreadProbes::Link> PthreadProbes::attach_trial() {
   const std::optional<uint64_t> offset = offset_of_measured_function();
   if (!offset) return Error{Error::Kind::internal, "the function that is measured was not found"};
   const uint64_t cookie = 0;
-  return attach(multi ? skeleton_->progs.trial_multi : skeleton_->progs.trial_single, multi,
+  return attach(skeleton_->progs.trial_multi, skeleton_->progs.trial_single,
                 {"/proc/self/exe", {&*offset, 1}, {&cookie, 1}, static_cast<uint32_t>(getpid())});
 }
 
-// Called on this thread.
-bool PthreadProbes::sees_its_own_calls(bool multi) {
-  auto link = attach_trial(multi);
-  if (!link) return false;
-  const volatile __u64& hits = skeleton_->bss->trial_hits;
-  const uint64_t before = hits;
-  measured_function();
-  return hits != before;
+// On a thread that is not the first: uprobe.multi is there since 6.6, but with a pid it saw only that
+// process' first thread until 6.10 (46ba0e49b642, "bpf: fix multi-uprobe PID filtering logic").
+Status PthreadProbes::sees_its_own_calls() {
+  Status sees = ok();
+  std::thread([&] {
+    auto link = attach_trial();
+    if (!link) {
+      sees = link.error();
+      return;
+    }
+    const volatile __u64& hits = skeleton_->bss->trial_hits;
+    const uint64_t before = hits;
+    measured_function();
+    if (hits == before) sees = Error{Error::Kind::unavailable, "it does not see calls of all threads"};
+  }).join();
+  return sees;
 }
 
-// uprobe.multi is there since 6.6, but with a pid it saw only that process' first thread until 6.10
-// (46ba0e49b642, "bpf: fix multi-uprobe PID filtering logic"): a thread that is not the first tells. Perf
-// events want CAP_SYS_ADMIN on some kernels.
-Status PthreadProbes::try_out() {
-  bool works = false;
-  std::thread([&] { works = multi_ = sees_its_own_calls(true); }).join();
-  if (!works) std::thread([&] { works = sees_its_own_calls(false); }).join();
-  if (works) return ok();
-  return Error{
-      Error::Kind::unavailable,
-      "this kernel gives no uprobes: neither uprobe.multi of Linux 6.6 and newer, nor those of perf events, "
-      "which may want CAP_SYS_ADMIN"};
+Status PthreadProbes::try_tracefs() {
+  auto events = UprobeEvents::open();
+  if (!events) return events.error();
+  events_ = std::move(*events);
+  way_ = UprobeWay::tracefs;
+  return sees_its_own_calls();
+}
+
+Status PthreadProbes::try_out(UprobeWay wanted) {
+  std::string why = "no uprobes here";
+  if (wanted != UprobeWay::tracefs) {
+    const Status works = sees_its_own_calls();
+    if (works) return ok();
+    why += ": uprobe.multi is right since Linux 6.10 (" + works.error().message + ")";
+  }
+  if (wanted != UprobeWay::multi) {
+    const Status works = try_tracefs();
+    if (works) return ok();
+    why +=
+        std::string(wanted == UprobeWay::tracefs ? ": " : ", and ") + "by tracefs: " + works.error().message;
+  }
+  return Error{Error::Kind::unavailable, why};
 }
 
 Result<PthreadProbes::Link> PthreadProbes::place(const std::string& path, std::span<const ProbePlace> places,
@@ -201,8 +231,8 @@ Result<PthreadProbes::Link> PthreadProbes::place(const std::string& path, std::s
     offsets.push_back(place.file_offset);
     cookies.push_back(place.call | static_cast<uint64_t>(libc) << kCookieCallBits);
   }
-  bpf_program* program = multi_ ? skeleton_->progs.call_multi : skeleton_->progs.call_single;
-  return attach(program, multi_, {path.c_str(), offsets, cookies, pid});
+  return attach(skeleton_->progs.call_multi, skeleton_->progs.call_single,
+                {path.c_str(), offsets, cookies, pid});
 }
 
 void PthreadProbes::drain(std::vector<Event>& events) {
@@ -215,15 +245,19 @@ std::vector<LossCount> PthreadProbes::losses() const {
   return losses;
 }
 
-Result<uint64_t> PthreadProbes::measure_hit_ns() {
+uint64_t PthreadProbes::names_left() const {
+  return events_ ? events_->left() : 0;
+}
+
+Result<UprobeCost> PthreadProbes::measure() {
   constexpr int kCallsWithout = 1000, kCallsWith = 20;
   std::lock_guard lock(trial_);
   const uint64_t without = call_ns(kCallsWithout);
-  auto link = attach_trial(multi_);
+  auto link = attach_trial();
   if (!link) return link.error();
   measured_function();  // the first hit makes the pages
   const uint64_t with = call_ns(kCallsWith);
-  return with - std::min(with, without);
+  return UprobeCost{with - std::min(with, without), way_};
 }
 
 }  // namespace loiter

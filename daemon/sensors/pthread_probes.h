@@ -2,7 +2,8 @@
 // tell.
 //
 // place() and the end of a Link may come from any thread, and take milliseconds: the kernel waits until no
-// CPU is in a handler any more. drain() is for the collector's thread alone. Needs CAP_BPF and CAP_PERFMON.
+// CPU is in a handler any more. drain() is for the collector's thread alone. Needs CAP_BPF and CAP_PERFMON,
+// and before Linux 6.10 what daemon/sensors/uprobe_events.h does.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +24,8 @@ struct pthreads_bpf;
 
 namespace loiter {
 
+class UprobeEvents;
+
 // A function's entry in a file that processes map.
 struct ProbePlace {
   loiter_pthread_call call{};
@@ -36,6 +39,14 @@ enum class UprobeMode : uint8_t {
 };
 const char* to_string(UprobeMode mode);
 
+// How they are placed.
+enum class UprobeWay : uint8_t {
+  automatic,  // by the first of these that is right here
+  multi,      // all of a library by one link of uprobe.multi
+  tracefs     // each by a name in tracefs
+};
+const char* to_string(UprobeWay way);
+
 // Which probes are in place, and which could not be placed.
 struct UprobeStatus {
   struct Failure {
@@ -46,12 +57,20 @@ struct UprobeStatus {
     uint64_t count = 0;
   };
   UprobeMode mode = UprobeMode::attached;
+  UprobeWay way = UprobeWay::automatic;  // this: not yet decided
   uint64_t placed = 0;
   uint64_t libraries = 0;           // that have them for all processes
   std::vector<uint32_t> processes;  // that have them for themselves
   uint64_t failed = 0;
   std::vector<Failure> failures;  // each kind once, bounded
+  uint64_t names_left = 0;        // UprobeEvents::left()
   std::vector<BpfMapSize> maps;   // none before the first was placed
+};
+
+// What a hit costs the thread that makes it, by the way that is right here.
+struct UprobeCost {
+  uint64_t hit_ns = 0;
+  UprobeWay way = UprobeWay::automatic;
 };
 
 // What came of placing probes in one process.
@@ -67,7 +86,11 @@ const char* function_of(loiter_pthread_call call);
 
 class PthreadProbes {
  public:
-  static Result<std::shared_ptr<PthreadProbes>> open(uint32_t ring_size);
+  struct Options {
+    uint32_t ring_size = 1 << 20;  // bytes: a power of two, a page or more
+    UprobeWay way = UprobeWay::automatic;
+  };
+  static Result<std::shared_ptr<PthreadProbes>> open(const Options& options);
   ~PthreadProbes();
 
   // Probes in their places, until the last copy of this goes.
@@ -83,10 +106,12 @@ class PthreadProbes {
 
   std::vector<LossCount> losses() const;
   const std::vector<BpfMapSize>& maps() const { return maps_; }
+  UprobeWay way() const { return way_; }
+  uint64_t names_left() const;  // UprobeEvents::left()
 
-  // What one hit costs the thread that makes it, in nanoseconds: the median of many, of an empty program on a
-  // function of this process. Some 20 ms of this thread's time, and one at a time.
-  Result<uint64_t> measure_hit_ns();
+  // The median of many hits of an empty program on a function of this process. Some 20 ms of this thread's
+  // time, and one at a time.
+  Result<UprobeCost> measure();
 
  private:
   PthreadProbes() = default;
@@ -96,18 +121,20 @@ class PthreadProbes {
     std::span<const uint64_t> cookies;
     uint32_t pid;
   };
-  Status try_out();
-  Result<Link> attach_trial(bool multi);
-  bool sees_its_own_calls(bool multi);
-  static Result<Link> attach(const bpf_program* program, bool multi, const Target& target);
+  Status try_out(UprobeWay wanted);
+  Status try_tracefs();
+  Result<Link> attach_trial();
+  Status sees_its_own_calls();
+  Result<Link> attach(const bpf_program* multi, const bpf_program* single, const Target& target);
   struct Destroy {
     void operator()(pthreads_bpf* skeleton) const;
   };
   std::unique_ptr<pthreads_bpf, Destroy> skeleton_;
   std::unique_ptr<EventRing> ring_;
   std::vector<BpfMapSize> maps_;
-  bool multi_ = false;  // uprobe.multi works here
-  std::mutex trial_;    // one at a time
+  UprobeWay way_ = UprobeWay::multi;
+  std::shared_ptr<UprobeEvents> events_;  // with UprobeWay::tracefs
+  std::mutex trial_;                      // one at a time
 };
 
 }  // namespace loiter

@@ -125,8 +125,8 @@ Answer Api::answer(const Request& request, size_t event_streams, const InspectAn
 
 std::string Api::status(const Picture& picture, const Request& request, size_t event_streams) const {
   if (!measure_hit_ || !flag_in(request, "measure")) return status_document(picture, event_streams, nullptr);
-  const Result<uint64_t> hit_ns = measure_hit_();
-  return status_document(picture, event_streams, &hit_ns);
+  const Result<UprobeCost> cost = measure_hit_();
+  return status_document(picture, event_streams, &cost);
 }
 
 Answer Api::process(const Picture& picture, const Request& request, uint64_t threshold_ns,

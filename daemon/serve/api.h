@@ -29,8 +29,8 @@ struct Answer {
 
 class Api {
  public:
-  // `measure_hit`: what a uprobe's hit costs, in nanoseconds; takes some 20 ms. Empty: not known.
-  Api(const Board& board, Procfs procfs, std::function<Result<uint64_t>()> measure_hit = {})
+  // `measure_hit`: what a uprobe's hit costs; takes some 20 ms. Empty: not known.
+  Api(const Board& board, Procfs procfs, std::function<Result<UprobeCost>()> measure_hit = {})
       : board_(board), procfs_(std::move(procfs)), measure_hit_(std::move(measure_hit)) {}
 
   // True where the path is that of the event stream, which has no document.
@@ -63,7 +63,7 @@ class Api {
 
   const Board& board_;
   Procfs procfs_;
-  std::function<Result<uint64_t>()> measure_hit_;
+  std::function<Result<UprobeCost>()> measure_hit_;
 };
 
 }  // namespace loiter

@@ -215,7 +215,7 @@ Json memory_json(const Picture& picture) {
 
 }  // namespace
 
-std::string status_document(const Picture& picture, size_t event_streams, const Result<uint64_t>* hit_ns) {
+std::string status_document(const Picture& picture, size_t event_streams, const Result<UprobeCost>* cost) {
   const DaemonFacts& facts = *picture.facts;
   const Snapshot& snapshot = *picture.snapshot;
   Json json = {
@@ -247,7 +247,7 @@ std::string status_document(const Picture& picture, size_t event_streams, const 
                     {"ended", snapshot.events.ended},
                     {"execs", snapshot.events.execs},
                     {"renames", snapshot.events.renames}};
-  json["uprobes"] = uprobes_json(picture.uprobes, hit_ns);
+  json["uprobes"] = uprobes_json(picture.uprobes, cost);
   json["losses"] = losses_json(picture);
   json["losses_total"] = picture.losses_total();
   json["repairs"] = {{"added", snapshot.repairs.added},     {"removed", snapshot.repairs.removed},

@@ -15,9 +15,9 @@ namespace loiter {
 
 constexpr int kSchema = 1;
 
-// `hit_ns`: what a uprobe's hit costs; null: not measured.
+// `cost`: of a uprobe's hit; null: not measured.
 std::string status_document(const Picture& picture, size_t event_streams,
-                            const Result<uint64_t>* hit_ns = nullptr);
+                            const Result<UprobeCost>* cost = nullptr);
 std::string processes_document(const Picture& picture, uint64_t threshold_ns);
 // `inspection`: what the process's threads wait for; null: not looked at. `origins`: each with where it was
 // made.

@@ -40,15 +40,19 @@ Json failure_json(const UprobeStatus::Failure& failure) {
           {"reason", to_valid_utf8(failure.reason)}};
 }
 
-Json uprobes_json(const UprobeStatus& uprobes, const Result<uint64_t>* hit_ns) {
+Json uprobes_json(const UprobeStatus& uprobes, const Result<UprobeCost>* cost) {
+  const bool measured = cost && *cost;
+  const UprobeWay way = measured ? (**cost).way : uprobes.way;
   Json json = {{"mode", to_string(uprobes.mode)},
+               {"way", way != UprobeWay::automatic ? Json(to_string(way)) : Json(nullptr)},
                {"placed", uprobes.placed},
                {"libraries", uprobes.libraries},
                {"processes", uprobes.processes},
                {"failed", uprobes.failed},
+               {"names_left", uprobes.names_left},
                {"failures", Json::array()},
-               {"hit_ns", hit_ns && *hit_ns ? Json(**hit_ns) : Json(nullptr)},
-               {"hit_failure", hit_ns && !*hit_ns ? Json(hit_ns->error().message) : Json(nullptr)}};
+               {"hit_ns", measured ? Json((**cost).hit_ns) : Json(nullptr)},
+               {"hit_failure", cost && !*cost ? Json(cost->error().message) : Json(nullptr)}};
   for (const UprobeStatus::Failure& failure : uprobes.failures) {
     Json row = failure_json(failure);
     row["pid"] = failure.pid;

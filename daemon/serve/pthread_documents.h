@@ -16,8 +16,8 @@ namespace loiter {
 // Why a probe could not be placed: its library, function and reason.
 Json failure_json(const UprobeStatus::Failure& failure);
 
-// The `uprobes` of the status. `hit_ns`: what a hit costs; nothing where it was not measured.
-Json uprobes_json(const UprobeStatus& uprobes, const Result<uint64_t>* hit_ns);
+// The `uprobes` of the status. `cost`: what a hit costs; null: it was not measured.
+Json uprobes_json(const UprobeStatus& uprobes, const Result<UprobeCost>* cost);
 
 // How many threads became what, `probes` of several documents; null where the calls of this process are not
 // seen.

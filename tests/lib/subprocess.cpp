@@ -36,12 +36,24 @@ bool cover(const char* directory) {
   return !mount("tmpfs", directory, "tmpfs", 0, "mode=0755");
 }
 
+bool arrange_tracefs(Tracefs how) {
+  const char* place = "/sys/kernel/tracing";
+  if (how == Tracefs::as_is) return true;
+  if (how == Tracefs::hidden) return cover(place) && (cover("/sys/kernel/debug") || errno == ENOENT);
+  const bool there =
+      !mount("tracefs", place, "tracefs", 0, nullptr) || errno == EBUSY;  // it was there before
+  return there && (how == Tracefs::mounted ||
+                   !mount(nullptr, place, nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr));
+}
+
 // In a mount namespace of its own.
 bool cover_directories(const SpawnOptions& options) {
-  if (!options.empty_run_dir && !options.hide_btf && !options.hide_debug_files) return true;
+  if (!options.empty_run_dir && !options.hide_btf && !options.hide_debug_files &&
+      options.tracefs == Tracefs::as_is)
+    return true;
   return !unshare(CLONE_NEWNS) && !mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) &&
          (!options.empty_run_dir || cover("/run")) && (!options.hide_btf || cover("/sys/kernel/btf")) &&
-         (!options.hide_debug_files || cover("/usr/lib/debug"));
+         (!options.hide_debug_files || cover("/usr/lib/debug")) && arrange_tracefs(options.tracefs);
 }
 
 [[noreturn]] void become(const std::vector<char*>& argv, const SpawnOptions& options, pid_t parent, int in,

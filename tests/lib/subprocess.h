@@ -25,11 +25,16 @@ struct ExitStatus {
 
 std::string to_string(const ExitStatus& status);
 
+// What the child finds at /sys/kernel/tracing: what is there, tracefs, one that it cannot write to, or
+// nothing (there nor below /sys/kernel/debug).
+enum class Tracefs { as_is, mounted, read_only, hidden };
+
 struct SpawnOptions {
-  bool stdout_to_memory = false;                   // else a pipe, which must be read
-  bool empty_run_dir = false;                      // nothing in /run: no daemon of the host is found
-  bool hide_btf = false;                           // as on a kernel without type information
-  bool hide_debug_files = false;                   // as where no package of debug symbols is installed
+  bool stdout_to_memory = false;  // else a pipe, which must be read
+  bool empty_run_dir = false;     // nothing in /run: no daemon of the host is found
+  bool hide_btf = false;          // as on a kernel without type information
+  bool hide_debug_files = false;  // as where no package of debug symbols is installed
+  Tracefs tracefs = Tracefs::as_is;
   std::optional<uid_t> uid = {};                   // without any group or capability of ours
   std::vector<std::pair<int, int>> keep_fds = {};  // {ours, its number in the child}; 10 or above
   std::vector<int> drop_capabilities = {};         // taken out of the bounding set

@@ -209,9 +209,16 @@ TEST(Doctor, TellsWhatAUprobeCostsWhereTheyAreAndWhereNot) {
   EXPECT_THAT(lines, Contains("  3 could not be placed:"));
   EXPECT_THAT(lines, Contains("  2 all functions of process 9: stripped"));
   EXPECT_THAT(lines, Contains("  1 pthread_exit of /l: no code"));
+  with["features"].push_back({{"name", "uprobes"}, {"state", "ok"}, {"detail", "d"}});
+  with["uprobes"]["way"] = "tracefs";
+  with["uprobes"]["names_left"] = 2;
+  lines = doctor_lines(doctor_document(with, "", {}));
+  EXPECT_THAT(lines,
+              Contains(AllOf(HasSubstr("ok"), HasSubstr("uprobes"), HasSubstr("by names in tracefs"))));
+  EXPECT_THAT(lines, Contains(HasSubstr("2 names in tracefs' uprobe_events that cannot be removed yet")));
+  with["uprobes"]["way"] = nullptr;
   with["uprobes"]["hit_ns"] = nullptr;
   with["uprobes"]["hit_failure"] = "refused";
-  with["features"].push_back({{"name", "uprobes"}, {"state", "ok"}, {"detail", "d"}});
   lines = doctor_lines(doctor_document(with, "", {}));
   EXPECT_THAT(lines, Contains(HasSubstr("; cannot be had: refused")));
   EXPECT_THAT(lines, Contains(AllOf(HasSubstr("degraded"), HasSubstr("uprobes"), HasSubstr("refused"))));

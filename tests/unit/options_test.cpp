@@ -40,6 +40,7 @@ TEST(DaemonOptions, HaveTheDefaultsOfTheDesign) {
   EXPECT_EQ(parsed.options->interval_ns, 1'000'000'000u);
   EXPECT_FALSE(parsed.options->kernel_threads);
   EXPECT_EQ(parsed.options->uprobes, UprobeMode::attached);
+  EXPECT_EQ(parsed.options->uprobe_way, UprobeWay::automatic);
 }
 
 TEST(DaemonOptions, AreTaken) {
@@ -63,7 +64,9 @@ TEST(DaemonOptions, AreTaken) {
                                "--log-level",
                                "off",
                                "--uprobes",
-                               "all"});
+                               "all",
+                               "--uprobe-way",
+                               "tracefs"});
   ASSERT_TRUE(parsed.options) << parsed.err;
   EXPECT_EQ(parsed.options->socket_path, "/tmp/x");
   EXPECT_EQ(parsed.options->private_fd, 7);
@@ -77,6 +80,7 @@ TEST(DaemonOptions, AreTaken) {
   EXPECT_EQ(parsed.options->tracepoints, EventReader::Tracepoints::raw);
   EXPECT_EQ(parsed.options->log_level, "off");
   EXPECT_EQ(parsed.options->uprobes, UprobeMode::all);
+  EXPECT_EQ(parsed.options->uprobe_way, UprobeWay::tracefs);
 }
 
 class BadOptions : public ::testing::TestWithParam<std::vector<std::string>> {};
@@ -101,9 +105,10 @@ INSTANTIATE_TEST_SUITE_P(
         std::vector<std::string>{"--ring-size", "0"}, std::vector<std::string>{"--ring-size", "-1"},
         std::vector<std::string>{"--ring-size", "4294967296"}, std::vector<std::string>{"--max-threads", "0"},
         std::vector<std::string>{"--max-threads", "-1"}, std::vector<std::string>{"--max-ended", "x"},
-        std::vector<std::string>{"--tracepoints", "kprobe"}, std::vector<std::string>{"--log-level", "loud"},
-        std::vector<std::string>{"--private", "x"}, std::vector<std::string>{"--private", "-7"},
-        std::vector<std::string>{"--no-such-option"}, std::vector<std::string>{"surplus"}));
+        std::vector<std::string>{"--tracepoints", "kprobe"}, std::vector<std::string>{"--uprobe-way", "perf"},
+        std::vector<std::string>{"--log-level", "loud"}, std::vector<std::string>{"--private", "x"},
+        std::vector<std::string>{"--private", "-7"}, std::vector<std::string>{"--no-such-option"},
+        std::vector<std::string>{"surplus"}));
 
 TEST(DaemonOptions, ControlCharactersComeBackEscaped) {
   const Parsed parsed = parse({"--threshold", "\x1b[2J\xff"});
