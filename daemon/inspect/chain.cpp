@@ -75,7 +75,10 @@ const InspectedThread* ChainFinder::thread_at(const Node& node) {
 ChainFinder::Step ChainFinder::step_from(const Node& node) {
   auto known = steps_.find(node);
   if (known != steps_.end()) return known->second;
-  Step step;
+  // Asked for again while it is being found, by a way through other processes: which of their threads is
+  // meant cannot be told by it.
+  Step step{{}, nullptr, ChainEnd::unknown, "it leads back to where it comes from"};
+  steps_[node] = step;
   const InspectedThread* thread = thread_at(node);
   if (!thread)
     step = {{}, nullptr, ChainEnd::holder_ended, "it has ended"};
@@ -93,7 +96,7 @@ ChainFinder::Step ChainFinder::to_holder(const Node& node, const Wait& wait) {
   switch (holder.state) {
     case HolderState::alive:
       if (holder.tid) return {Node{holder.pid, holder.tid}, via_of(wait), ChainEnd::waits, {}};
-      return to_process(holder.pid, via_of(wait), 0);
+      return to_process(holder.pid, via_of(wait));
     case HolderState::ended:
       return {{}, nullptr, ChainEnd::holder_ended, "who held it has ended"};
     case HolderState::inherited:
@@ -125,30 +128,30 @@ ChainFinder::Step ChainFinder::to_peer(const Node& node, const Wait& wait) {
       return {{}, nullptr, ChainEnd::waits, "only it itself is at the other end"};
     return {{}, nullptr, ChainEnd::waits, "its own process is at the other end"};
   }
-  return to_process(*others.begin(), via, 0);
+  return to_process(*others.begin(), via);
 }
 
-ChainFinder::Step ChainFinder::to_process(uint32_t pid, const char* via, int depth) {
+ChainFinder::Step ChainFinder::to_process(uint32_t pid, const char* via) {
   InspectionPtr inspection = look(pid);
   if (!inspection || inspection->gone || inspection->threads.empty())
     return {{}, via, ChainEnd::unknown, "process " + std::to_string(pid) + " could not be looked into"};
   if (inspection->threads.size() == 1)
     return {Node{pid, inspection->threads.front().record.id.tid}, via, ChainEnd::waits, {}};
-  return to_one_of(pid, *inspection, via, depth);
+  return to_one_of(pid, *inspection, via);
 }
 
 // Of several threads the one meant can be told only where all that depend on somebody lead to one root.
-ChainFinder::Step ChainFinder::to_one_of(uint32_t pid, const Inspection& inspection, const char* via,
-                                         int depth) {
+ChainFinder::Step ChainFinder::to_one_of(uint32_t pid, const Inspection& inspection, const char* via) {
   Step whole{Node{pid, 0}, via, ChainEnd::waits, {}};
-  if (depth >= kMaxDepth) return whole;
+  if (depth_ >= kMaxDepth) return whole;
+  ++depth_;
   std::set<Node> roots;
   std::optional<Node> longest;
   size_t length = 0;
   for (const InspectedThread& thread : inspection.threads) {
     if (!thread.blocked || !thread.wait || !depends_on_somebody(*thread.wait)) continue;
     Node node{pid, thread.record.id.tid};
-    Chain chain = follow(node, depth + 1);
+    Chain chain = follow(node);
     const ChainLink& root = chain.links[chain.root];
     roots.insert({root.pid, root.tid});
     if (chain.links.size() > length) {
@@ -156,11 +159,12 @@ ChainFinder::Step ChainFinder::to_one_of(uint32_t pid, const Inspection& inspect
       longest = node;
     }
   }
+  --depth_;
   if (roots.size() == 1) whole.next = longest;
   return whole;
 }
 
-Chain ChainFinder::follow(Node node, int depth) {
+Chain ChainFinder::follow(Node node) {
   Chain chain;
   std::map<Node, size_t> seen;
   const char* via = nullptr;
@@ -173,7 +177,7 @@ Chain ChainFinder::follow(Node node, int depth) {
     seen[node] = chain.links.size();
     chain.links.push_back({node.first, node.second, via});
     chain.root = chain.links.size() - 1;
-    if (chain.links.size() >= kMaxLinks || depth >= kMaxDepth) {
+    if (chain.links.size() >= kMaxLinks) {
       chain.end = ChainEnd::too_long;
       return chain;
     }
@@ -211,7 +215,7 @@ std::map<ChainFinder::Node, size_t> ChainFinder::count_waiters() {
     if (!inspection) continue;
     for (const InspectedThread& thread : inspection->threads) {
       if (!thread.blocked) continue;
-      Chain chain = follow({pid, thread.record.id.tid}, 0);
+      Chain chain = follow({pid, thread.record.id.tid});
       if (!stands_alone(chain)) ++waiters[root_of(chain)];
     }
   }
@@ -225,7 +229,7 @@ bool ChainFinder::stands_alone(const Chain& chain) {
 }
 
 Chain ChainFinder::from(uint32_t pid, uint32_t tid) {
-  Chain chain = follow({pid, tid}, 0);
+  Chain chain = follow({pid, tid});
   std::map<Node, size_t> waiters = count_waiters();
   if (auto found = waiters.find(root_of(chain)); found != waiters.end()) chain.waiters = found->second;
   return chain;
@@ -237,7 +241,7 @@ std::vector<Chain> ChainFinder::roots(uint32_t pid) {
   std::map<Node, Chain> by_root;
   for (const InspectedThread& thread : inspection->threads) {
     if (!thread.blocked) continue;
-    Chain chain = follow({pid, thread.record.id.tid}, 0);
+    Chain chain = follow({pid, thread.record.id.tid});
     if (stands_alone(chain)) continue;
     Chain& kept = by_root[root_of(chain)];
     if (kept.links.empty() || chain.links.size() > kept.links.size()) kept = std::move(chain);

@@ -71,10 +71,10 @@ class ChainFinder {
   const InspectedThread* thread_at(const Node& node);
   Step step_from(const Node& node);
   Step to_holder(const Node& node, const Wait& wait);
-  Step to_process(uint32_t pid, const char* via, int depth);
+  Step to_process(uint32_t pid, const char* via);
   Step to_peer(const Node& node, const Wait& wait);
-  Step to_one_of(uint32_t pid, const Inspection& inspection, const char* via, int depth);
-  Chain follow(Node node, int depth);
+  Step to_one_of(uint32_t pid, const Inspection& inspection, const char* via);
+  Chain follow(Node node);
   static Node root_of(const Chain& chain);
   static bool stands_alone(const Chain& chain);
   std::map<Node, size_t> count_waiters();
@@ -82,6 +82,7 @@ class ChainFinder {
   Inspect inspect_;
   std::map<uint32_t, InspectionPtr> inspections_;
   std::map<Node, Step> steps_;
+  int depth_ = 0;  // of to_one_of() in itself, by way of other processes
 };
 
 }  // namespace loiter

@@ -68,6 +68,17 @@ TEST_F(ChainTest, ManyWaitersBehindOneRootAreOneChain) {
   EXPECT_EQ(chains[0].waiters, 3u);
 }
 
+// Each of several threads of each could be the one that the other process waits for.
+TEST_F(ChainTest, ProcessesThatReadFromEachOtherComeToAnEnd) {
+  for (uint32_t pid : {10u, 20u, 30u})
+    for (uint32_t tid : {pid, pid + 1, pid + 2}) add_reader(pid, tid, {pid == 30 ? 10 : pid + 10});
+  for (uint32_t pid : {10u, 20u, 30u}) {
+    const Chain chain = finder().from(pid, pid);
+    EXPECT_GE(chain.links.size(), 2u);
+    EXPECT_EQ(chain.end, ChainEnd::unknown);
+  }
+}
+
 TEST_F(ChainTest, ACycleIsToldOnce) {
   add_waiter(10, 10, 11);
   add_waiter(10, 11, 12);
