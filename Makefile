@@ -17,7 +17,7 @@ MULTIARCH := $(shell $(CXX) -print-multiarch 2>/dev/null)
 
 BASE_PACKAGES := spdlog
 DAEMON_PACKAGES := libbpf libmicrohttpd libcap-ng libseccomp libdw libelf zlib capstone
-CLI_PACKAGES := libcurl ncursesw
+CLI_PACKAGES := libcurl ncursesw libseccomp
 TEST_PACKAGES := gtest gmock
 pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
 pkg_libs = $(shell pkg-config --libs $(1) 2>/dev/null)
@@ -40,6 +40,7 @@ TESTLIB_SRC := $(wildcard tests/lib/*.cpp)
 WORKLOAD_SRC := $(wildcard tests/workloads/*.cpp)
 WORKLOAD_C_SRC := $(wildcard tests/workloads/*.c)
 WORKLOAD_RUST_SRC := $(wildcard tests/workloads/*.rs)
+CORPUS_SRC := $(wildcard tests/corpus/*.c tests/corpus/*.cpp tests/corpus/*.py)
 BENCH_SRC := $(wildcard tests/bench/*.cpp)
 FUZZ_SRC := $(wildcard tests/fuzz/*.cpp)
 objects = $(patsubst %.cpp,$(B)/obj/%.o,$(1))
@@ -64,7 +65,9 @@ WORKLOADS := $(patsubst tests/workloads/%.cpp,$(B)/tests/workloads/%,$(WORKLOAD_
              $(C_WORKLOADS) $(foreach libc,-static -musl -musl-static,$(addsuffix $(libc),$(C_WORKLOADS))) \
              $(RUST_WORKLOADS) $(addsuffix -stripped,$(RUST_WORKLOADS)) \
              $(addprefix $(B)/tests/workloads/,cxx_kinds-static stacks-static start_routines-static libvanishing.so \
-                                               libmaking.so)
+                                               libmaking.so openmp_team)
+CORPUS := $(patsubst tests/corpus/%,$(B)/tests/corpus/%,$(basename $(filter-out %/corpus.py,$(CORPUS_SRC))) \
+                                                        tests/corpus/corpus.py tests/corpus/expected.json)
 TEST_BINARIES := $(B)/tests/unit_tests $(B)/tests/live_tests
 FUZZERS := $(foreach name,$(notdir $(basename $(FUZZ_SRC))),$(B)/fuzz/$(name) $(B)/fuzz/$(name).planted)
 BENCH_BINARIES := $(if $(BENCH_SRC),$(B)/tests/bench/bench)
@@ -88,7 +91,7 @@ all tests benches fuzz:
 	@+$(AS_INVOKER) $(MAKE) --no-print-directory AS_IS=1 $@
 else
 all: $(B)/loiterd $(B)/loiter
-tests: all $(TEST_BINARIES) $(WORKLOADS)
+tests: all $(TEST_BINARIES) $(WORKLOADS) $(CORPUS)
 benches: tests $(BENCH_BINARIES)
 fuzz: $(FUZZERS)
 endif
@@ -155,6 +158,8 @@ $(B)/tests/workloads/%-static: tests/workloads/%.cpp
 $(B)/tests/workloads/lib%.so: tests/workloads/library/%.cpp
 	@mkdir -p $(@D) && echo "build $@"
 	@$(CXX) -std=c++20 -shared -fPIC $(STACK_FLAGS) -MMD -MP -MF $@.d $< -o $@
+$(B)/tests/workloads/%: tests/workloads/openmp/%.c
+	$(call build_c,$(CC) -fopenmp)
 build_rust = @mkdir -p $(@D) && echo "build $@" && \
              $(RUSTC) --edition 2021 -D warnings -O -C force-frame-pointers=no $(1) $< -o $@
 $(B)/tests/workloads/%: tests/workloads/%.rs
@@ -163,6 +168,19 @@ $(B)/tests/workloads/%-stripped: tests/workloads/%.rs
 	$(call build_rust,-C strip=symbols --cfg stripped)
 $(call objects,$(addprefix tests/workloads/,cxx_kinds.cpp stacks.cpp start_routines.cpp makers_cxx.cpp)): \
   ALL_CXXFLAGS := -std=c++20 $(STACK_FLAGS)
+
+# The corpus: tests/corpus/NAME.{c,cpp,py} are all called NAME, and run alike.
+CORPUS_FLAGS := -O1 -g -Wall -Wextra -Werror -pthread -D_GNU_SOURCE -I.
+$(B)/tests/corpus/%: tests/corpus/%.c
+	@mkdir -p $(@D) && echo "build $@"
+	@$(CC) -std=gnu11 $(CORPUS_FLAGS) -MMD -MP -MF $@.d $< -o $@
+$(B)/tests/corpus/%: tests/corpus/%.cpp
+	@mkdir -p $(@D) && echo "build $@"
+	@$(CXX) -std=c++20 $(CORPUS_FLAGS) -MMD -MP -MF $@.d $< -o $@
+$(B)/tests/corpus/%: tests/corpus/%.py
+	@mkdir -p $(@D) && install -m 0755 $< $@
+$(B)/tests/corpus/corpus.py $(B)/tests/corpus/expected.json: $(B)/tests/corpus/%: tests/corpus/%
+	@mkdir -p $(@D) && install -m 0644 $< $@
 
 $(B)/tests/bench/bench: $(call objects,$(BENCH_SRC) $(TESTLIB_SRC) $(DAEMON_SRC) $(BASE_SRC))
 	$(link) $(DAEMON_LIBS) $(BASE_LIBS) $(TEST_LIBS) -lbenchmark
