@@ -72,8 +72,8 @@ static __always_inline int on_call(struct pt_regs* ctx) {
 }
 
 /*
- * Each stands twice: for uprobe.multi, which takes all functions of a library at once, and is right since 6.10;
- * and for a perf event of a name in tracefs each (daemon/sensors/uprobe_events.h).
+ * Each stands twice: for uprobe.multi, which takes all functions of a library at once, and is right
+ * since 6.10; and for a perf event of a name in tracefs each (daemon/sensors/uprobe_events.h).
  */
 SEC("uprobe.multi")
 int call_multi(struct pt_regs* ctx) {

@@ -50,10 +50,15 @@ Result<Chains> parse_chains(const json& document) {
   }
 }
 
+bool is_hopeless(const Chain& chain) {
+  return chain.end == "holder_ended" || chain.end == "inherited" || chain.end == "deadlocked" ||
+         chain.end == "only_itself";
+}
+
 bool is_telling(const Chain& chain) {
   if (chain.links.empty()) return false;
   if (chain.links.size() > 1 || chain.cycle) return true;
-  if (chain.end == "holder_ended" || chain.end == "inherited") return true;
+  if (is_hopeless(chain)) return true;
   // Its holder should be known and is not: that is more than a wait for something to come.
   const std::optional<Wait>& wait = chain.links[0].wait;
   return chain.end == "unknown" && wait && wait_class(*wait) == WaitClass::must_end;

@@ -43,6 +43,9 @@ struct Chains {
 // link becomes the last one.
 Result<Chains> parse_chains(const nlohmann::json& document);
 
+// It ends at what nobody can give any more.
+bool is_hopeless(const Chain& chain);
+
 // Whether it tells of something: one thread that merely waits for what nobody holds does not.
 bool is_telling(const Chain& chain);
 

@@ -15,7 +15,7 @@ constexpr size_t kDeepest = 20;  // levels of indentation; a longer chain goes o
 
 // Ends that need no explanation.
 constexpr auto kPlainEnds =
-    std::to_array<std::string_view>({"running", "waits", "cycle", "holder_ended", "inherited"});
+    std::to_array<std::string_view>({"running", "waits", "cycle", "holder_ended", "inherited", "deadlocked"});
 
 std::string number_of(std::optional<uint32_t> number) {
   return number ? std::to_string(*number) : "?";
@@ -94,6 +94,10 @@ std::string end_text(const Chain& chain, uint32_t own_pid) {
   if (chain.end == "holder_ended")
     return "the owner" + former_owner(chain) + " has ended: nobody can unlock it any more";
   if (chain.end == "inherited") return "it was locked before the fork: nobody in this process can unlock it";
+  if (chain.end == "deadlocked")
+    return "DEADLOCK: " + who + " would have waited for itself, and waits for good";
+  if (chain.end == "only_itself")
+    return "only " + who + " itself could end that, and nothing else of it runs";
   if (chain.end == "too_long")
     return "the chain goes on: only its first " + std::to_string(chain.links.size()) + " are told";
   if (last.wait && last.wait->kind == "file_lock" && last.wait->peers.size() > 1)

@@ -19,6 +19,8 @@ Result<int> run_why(Client& client, const Options& options, Output& out);
 Result<int> run_unjoined(Client& client, const Options& options, Output& out);
 Result<int> run_origins(Client& client, const Options& options, Output& out);
 Result<int> run_events(Client& client, const Options& options, Output& out);
+Result<int> run_findings(Client& client, const Options& options, Output& out);
+Result<int> run_explain(Client& client, const Options& options, Output& out);
 Result<int> run_scan(Client& client, const Options& options, Output& out);
 
 // The interactive view where stdout is a terminal, else one table.

@@ -48,6 +48,15 @@ void judge_uprobes(json& check, const json& uprobes) {
   }
 }
 
+// In one line; empty: none, or a daemon that does not tell.
+std::string config_failure(const json& status) {
+  const auto config = status.find("config");
+  if (config == status.end() || config->at("failed").is_null()) return "";
+  std::string lines = config->at("failed");
+  for (size_t at = lines.find('\n'); at != lines.npos; at = lines.find('\n', at)) lines.replace(at, 1, "; ");
+  return lines;
+}
+
 // Features and capabilities of a daemon as checks: it runs, so what is missing only degrades it.
 json checks_of(const json& status) {
   json checks = json::array();
@@ -67,6 +76,8 @@ json checks_of(const json& status) {
   if (const uint64_t failed = census.at("failed"))
     checks.push_back(
         check_of("census", "degraded", std::to_string(failed) + " passes failed: see the daemon's log"));
+  if (const std::string failed = config_failure(status); !failed.empty())
+    checks.push_back(check_of("config", "degraded", "the file as it is now is not taken: " + failed));
   return checks;
 }
 
@@ -115,6 +126,17 @@ void add_uprobes(std::vector<std::string>& lines, const json& status) {
         ": " + text(failure, "reason"));
 }
 
+void add_config(std::vector<std::string>& lines, const json& status) {
+  const auto config = status.find("config");
+  if (config == status.end()) return;
+  const std::string path = "configuration: " + text(*config, "path");
+  if (!config->at("loaded").is_null())
+    lines.push_back(path + ", " + count(*config, "rules") + " rules, read " + text(*config, "loaded"));
+  else
+    lines.push_back(path + (config->at("failed").is_null() ? ": not there" : ": not taken") +
+                    ", all is as built in");
+}
+
 void add_status(std::vector<std::string>& lines, const json& status) {
   const json& host = status.at("host");
   const json& census = status.at("census");
@@ -128,6 +150,7 @@ void add_status(std::vector<std::string>& lines, const json& status) {
   lines.push_back("census: " + count(census, "threads") + " threads read in " + length(census, "read_ns") +
                   ", published after " + length(census, "publish_ns") + ", every " +
                   length(status, "census_interval_ns"));
+  add_config(lines, status);
   add_losses(lines, status);
   add_uprobes(lines, status);
   lines.push_back("memory: " + mebibytes(memory.at("pss_bytes")) + ", BPF maps " +

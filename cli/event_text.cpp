@@ -84,6 +84,9 @@ std::string describe(const json& event) {
     return "lost    " + number(event, "count") + " (" +
            escape_for_terminal(event.at("cause").get<std::string>()) + ")";
   if (type == "probes") return probes_of(event);
+  if (type == "finding")
+    return "finding " + word(event, "change") + " " + word(event.at("finding"), "severity") + " " +
+           word(event.at("finding"), "kind") + ": " + word(event.at("finding"), "summary");
   if (type == "pthread") return call_of(event);
   const std::string task = number(event, "pid") + "/" + number(event, "tid") + " " + quoted(event, "name");
   if (type == "birth")

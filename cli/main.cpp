@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "cli/check/check.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/options.h"
@@ -21,7 +22,8 @@ namespace {
 // A descriptor of ours must not be taken for stdin, stdout or stderr where we were started without them.
 void occupy_standard_fds() {
   int fd;
-  while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO) {
+  // A command that we run is without them as well.
+  while ((fd = open("/dev/null", O_RDWR | O_CLOEXEC)) >= 0 && fd <= STDERR_FILENO) {
   }
   if (fd >= 0) close(fd);
 }
@@ -54,6 +56,10 @@ Result<int> run_command(Client& client, const Options& options, Output& out) {
       return run_tree(client, options, out);
     case Command::events:
       return run_events(client, options, out);
+    case Command::findings:
+      return run_findings(client, options, out);
+    case Command::explain:
+      return run_explain(client, options, out);
     case Command::scan:
       return run_scan(client, options, out);
     case Command::top:
@@ -68,6 +74,8 @@ Result<int> run_command(Client& client, const Options& options, Output& out) {
       return run_unjoined(client, options, out);
     case Command::origins:
       return run_origins(client, options, out);
+    case Command::check:  // below
+      break;
     case Command::doctor:
       return run_doctor(&client, "", options, out);
   }
@@ -93,9 +101,30 @@ Result<int> connect_and_run(const Options& options, Output& out) {
   return client.error();
 }
 
-int run(const std::vector<std::string>& words) {
+// The daemon has ended when this returns.
+Result<CheckEnd> connect_and_check(const Options& options, const Inherited& inherited) {
+  Result<std::unique_ptr<Client>> client = connect_to_daemon(connect_options(options));
+  if (!client) return client.error();
+  return run_check(**client, options, inherited);
+}
+
+int check(const Options& options, const Inherited& inherited) {
+  constexpr int kOwnFailure = 125;
+  try {
+    const Result<CheckEnd> end = connect_and_check(options, inherited);
+    if (end && end->signal) die_by(end->signal);
+    if (end) return end->code;
+    complain(end.error().message);
+  } catch (const std::exception& error) {
+    complain(error.what());
+  }
+  return kOwnFailure;
+}
+
+int run(const std::vector<std::string>& words, const Inherited& inherited) {
   const std::variant<Options, EarlyExit> parsed = parse_options(words);
   if (const EarlyExit* exit = std::get_if<EarlyExit>(&parsed)) return leave_early(*exit);
+  if (std::get<Options>(parsed).command == Command::check) return check(std::get<Options>(parsed), inherited);
   Output out(STDOUT_FILENO);
   Result<int> code = connect_and_run(std::get<Options>(parsed), out);
   Status written = out.finish();
@@ -113,9 +142,10 @@ int run(const std::vector<std::string>& words) {
 int main(int argc, char** argv) {
   loiter::cli::occupy_standard_fds();
   setlocale(LC_ALL, "");
-  signal(SIGPIPE, SIG_IGN);  // a write tells
+  loiter::cli::Inherited inherited;
+  inherited.sigpipe = signal(SIGPIPE, SIG_IGN);  // a write tells
   try {
-    return loiter::cli::run({argv + (argc > 0 ? 1 : 0), argv + argc});
+    return loiter::cli::run({argv + (argc > 0 ? 1 : 0), argv + argc}, inherited);
   } catch (const std::exception& error) {
     loiter::cli::complain(error.what());
     return 3;

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "cli/columns.h"
+#include "cli/runtime_threads.h"
 #include "daemon/base/duration.h"
 #include "daemon/base/version.h"
 
@@ -14,13 +15,17 @@ namespace loiter::cli {
 namespace {
 
 constexpr uint32_t kPidMax = 4'194'304;  // PID_MAX_LIMIT of a 64-bit kernel
+constexpr size_t kMostId = 200;
 constexpr uint64_t kMinInterval = 100'000'000;
 
 // The words as given, checked but not yet converted.
 struct Raw {
-  std::string socket, threshold, pid, tid, sort, limit, count, look_for, interval;
+  std::string socket, threshold, pid, tid, sort, limit, count, look_for, interval, finding, grace, within,
+      json_file, junit_file;
+  std::vector<std::string> ignore, count_runtimes;
   bool json = false, kernel_threads = false, ended = false, strict = false, once = false, origins = false;
-  bool kernel_stacks = false, no_lines = false, pthreads = false;
+  bool kernel_stacks = false, no_lines = false, pthreads = false, resolved = false, watch = false;
+  bool follow = false, print_rule = false;
 };
 
 std::optional<uint64_t> parse_number(const std::string& text) {
@@ -58,6 +63,13 @@ std::string check_tid(const std::string& text) {
                          : "'" + text + "' is not a thread id: a number from 1 to " + std::to_string(kPidMax);
 }
 
+std::string check_finding(const std::string& text) {
+  const bool good = !text.empty() && text.size() <= kMostId && std::ranges::all_of(text, [](unsigned char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-' || c == '_';
+  });
+  return good ? "" : "'" + text + "' is not the id of a finding: loiter findings tells them";
+}
+
 std::string check_number(const std::string& text) {
   return parse_number(text).value_or(0) > 0 ? "" : "'" + text + "' is not a whole number of 1 or more";
 }
@@ -71,6 +83,19 @@ std::string column_names(size_t line_width) {
     line = (full ? 0 : line + 2) + column.name.size();
   }
   return names;
+}
+
+std::string runtime_list() {
+  std::string list;
+  for (const std::string_view name : runtime_names()) list += (list.empty() ? "" : ", ") + std::string(name);
+  return list;
+}
+
+std::string check_runtime(const std::string& text) {
+  const auto names = runtime_names();
+  return std::ranges::find(names, text) != names.end()
+             ? ""
+             : "there is no runtime '" + text + "': take one of " + runtime_list();
 }
 
 std::string check_column(const std::string& text) {
@@ -90,7 +115,7 @@ struct Description {
   bool takes_threshold;
 };
 
-constexpr std::array<Description, 11> kCommands{{
+constexpr std::array<Description, 14> kCommands{{
     {Command::top, "top", "the processes of this host, live",
      "The processes of this host live in the terminal, the longest blocked first; Enter opens the\n"
      "threads of one, ? shows the keys. Without a terminal, or with --once or --json, it prints one\n"
@@ -133,11 +158,44 @@ constexpr std::array<Description, 11> kCommands{{
      "over time. Known of threads that were made while a loiterd runs; without one, only of those made\n"
      "while this command looks: --for says how long.",
      "  loiter origins 812\n  loiter origins 812 --for 10s\n  loiter origins 812 --json", false},
-    {Command::scan, "scan", "what is overdue, once; the exit code tells",
-     "Looks at every thread and reports those that are overdue: blocked past the threshold, also when\n"
-     "that began long before. Ends with 1 on a finding of severity warning or above, else with 0; being\n"
-     "overdue alone is none, unless --strict makes each one a finding.",
+    {Command::scan, "scan", "what is wrong on this host, once; the exit code tells",
+     "Judges every thread: deadlocked, left waiting by who ended, stuck, and what else is a finding, with\n"
+     "what it is found by and how such a thing is mended; then who is overdue: blocked past the\n"
+     "threshold, also when that began long before. Ends with 1 on a finding of severity warning or above,\n"
+     "else with 0; being overdue alone is none, unless --strict makes each one a finding.",
      "  loiter scan --threshold 1m\n  loiter scan --pid 812 --strict --json\n  loiter scan --for 30s", true},
+    {Command::findings, "findings", "the findings, and those that come and go",
+     "The findings that last, the worst first, each with its chain, the stack at its root, and how such a\n"
+     "thing is mended; with --resolved also those that are gone, with --watch each as it is raised or\n"
+     "resolved, until ^C. Ends with 1 on one of severity warning or above that lasts, else with 0.",
+     "  loiter findings\n  loiter findings --pid 812 --json\n  loiter findings --watch", true},
+    {Command::explain, "explain", "what led to a finding, and a rule to ignore it",
+     "What led to one finding, also after it and its process are gone: by which rule it was found, what was\n"
+     "measured against which threshold and how well it is known, what a rule of loiterd's configuration did\n"
+     "to it, its chain and the stacks as they were. With --ignore a [[rule]] for /etc/loiter/loiterd.toml\n"
+     "that ignores it and its like: read it before it is used. Ends with 3 where there is no such finding.",
+     "  loiter explain stuck-812-00f1e2d3c4b5a697\n"
+     "  loiter explain stuck-812-00f1e2d3c4b5a697 --ignore >> /etc/loiter/loiterd.toml",
+     false},
+    {Command::check, "check", "runs a command; do its threads end with it?",
+     "Runs COMMAND, with its input, output and signals as they are, and looks at it when it is about to "
+     "end:\n"
+     "threads that still live, threads that nobody joined, deadlocks, stuck threads, each with where it was\n"
+     "made and what it waits for. The report goes to stderr when COMMAND has ended; without findings there\n"
+     "is none. What runs is the process that COMMAND becomes; with --follow the processes that it starts\n"
+     "too. Threads that a language runtime makes for itself are not counted; all Java threads are among\n"
+     "those.\n\n"
+     "With --within, as with timeout(1), a command that is not done by then is ended, by SIGTERM and 5 s\n"
+     "later by SIGKILL: the command alone, with --follow all that descend from it. Before that it is told\n"
+     "what it hangs on; the exit code is 1 then, not 124. A command that ends in time, but with findings:\n"
+     "1 as well.\n\n"
+     "Exit codes: COMMAND's own if it is not 0 (death by a signal is repeated); else 1 with findings, 0\n"
+     "without; 125 loiter itself failed, 126 COMMAND cannot be run, 127 it is not found. Needs root.",
+     "  sudo loiter check -- ./unit_tests --gtest_filter='Pool.*'\n"
+     "  sudo loiter check --within 5m --junit threads.xml -- make test\n"
+     "  sudo loiter check --grace 2s --ignore 'log-*' --ignore 'grpc_core::*' -- python3 app.py\n"
+     "  sudo loiter check --follow --json report.json -- sh -c 'first && second'",
+     true},
     {Command::events, "events", "births, ends, execs and renames as they happen",
      "Births and ends of threads and processes, execs and renames, a line each as they happen, until\n"
      "^C. What the kernel could not hand over is told as 'lost'. With --json each line is one object.",
@@ -153,7 +211,7 @@ const Description& description_of(const CLI::App& command) {
 }
 
 // Options that are accepted before a command as well as after it.
-void add_common(CLI::App& app, Raw& raw, bool threshold) {
+void add_common(CLI::App& app, Raw& raw, bool threshold, bool prints_json = true) {
   app.add_option("--socket", raw.socket, "the daemon to ask, and no other")
       ->type_name("PATH")
       ->check(check_path);
@@ -161,7 +219,7 @@ void add_common(CLI::App& app, Raw& raw, bool threshold) {
     app.add_option("--threshold", raw.threshold, "a thread blocked for so long is overdue (30s)")
         ->type_name("D")
         ->check(check_duration);
-  app.add_flag("--json", raw.json, "JSON instead of text");
+  if (prints_json) app.add_flag("--json", raw.json, "JSON instead of text");
   app.add_flag("--kernel-threads", raw.kernel_threads, "threads of the kernel too");
 }
 
@@ -176,6 +234,40 @@ void add_subject(CLI::App& command, Raw& raw, bool thread) {
 
 void add_for(CLI::App& command, Raw& raw, const std::string& about) {
   command.add_option("--for", raw.look_for, about)->type_name("D")->check(check_duration);
+}
+
+std::string check_file(const std::string& text) {
+  return text.empty() || text == "-" ? "'" + text + "' is no file; stdout is the command's" : "";
+}
+
+void add_check(CLI::App& command, Raw& raw) {
+  command.add_option("--grace", raw.grace, "threads that still live get so long to end by themselves (0s)")
+      ->type_name("D")
+      ->check(check_duration);
+  command.add_option("--within", raw.within, "it has to be done by then, or is ended")
+      ->type_name("D")
+      ->check(check_duration);
+  command
+      .add_option("--ignore", raw.ignore,
+                  "leave out threads whose name, start routine or a function on the stack of whose\n"
+                  "creation or wait matches (can be given again)")
+      ->type_name("GLOB")
+      ->allow_extra_args(false)
+      ->check(
+          [](const std::string& text) { return std::string(text.empty() ? "the pattern is empty" : ""); });
+  command
+      .add_option("--report-threads-of", raw.count_runtimes,
+                  "count a runtime's own threads as well: " + runtime_list() + " (can be given again)")
+      ->type_name("RUNTIME")
+      ->allow_extra_args(false)
+      ->check(check_runtime);
+  command.add_flag("--follow", raw.follow, "the processes that it starts as well");
+  command.add_option("--json", raw.json_file, "write the report as JSON into this file")
+      ->type_name("FILE")
+      ->check(check_file);
+  command.add_option("--junit", raw.junit_file, "and as XML, as JUnit has it, into this one")
+      ->type_name("FILE")
+      ->check(check_file);
 }
 
 void add_options_of(CLI::App& command, Command which, Raw& raw) {
@@ -204,6 +296,16 @@ void add_options_of(CLI::App& command, Command which, Raw& raw) {
       add_for(command, raw, "look for this long before judging; ^C ends it early");
       command.add_flag("--strict", raw.strict, "each overdue thread is a finding");
       break;
+    case Command::findings:
+      add_pid(command, raw, "that concern this process only");
+      command.add_flag("--resolved", raw.resolved, "also those that are gone");
+      command.add_flag("--watch", raw.watch, "each as it comes and goes, until ^C");
+      add_for(command, raw, "with --watch: end after this time");
+      break;
+    case Command::explain:
+      command.add_option("ID", raw.finding, "the finding")->type_name("")->check(check_finding)->required();
+      command.add_flag("--ignore", raw.print_rule, "print a rule that would ignore it");
+      break;
     case Command::events:
       add_pid(command, raw, "of this process, and the births of its children");
       command.add_flag(
@@ -229,6 +331,9 @@ void add_options_of(CLI::App& command, Command which, Raw& raw) {
       add_subject(command, raw, false);
       add_for(command, raw, "look for this long first; ^C ends it early");
       break;
+    case Command::check:
+      add_check(command, raw);
+      break;
     case Command::doctor:
       break;
   }
@@ -240,7 +345,7 @@ void add_commands(CLI::App& app, Raw& raw) {
     CLI::App* command = app.add_subcommand(description.name, description.brief);
     command->footer("Examples:\n" + std::string(description.examples));
     add_options_of(*command, description.command, raw);
-    add_common(*command, raw, description.takes_threshold);
+    add_common(*command, raw, description.takes_threshold, description.command != Command::check);
   }
 }
 
@@ -260,11 +365,22 @@ Options convert(const Raw& raw, Command command) {
   options.count = parse_number(raw.count);
   options.for_ns = parse_duration(raw.look_for);
   options.strict = raw.strict;
+  options.resolved = raw.resolved;
+  options.watch = raw.watch;
+  options.finding = raw.finding;
+  options.print_rule = raw.print_rule;
   options.once = raw.once;
   options.kernel_stacks = raw.kernel_stacks;
   options.lines = !raw.no_lines;
   options.pthreads = raw.pthreads;
   if (!raw.interval.empty()) options.interval_ns = *parse_duration(raw.interval);
+  options.grace_ns = parse_duration(raw.grace).value_or(0);
+  options.within_ns = parse_duration(raw.within);
+  options.ignore = raw.ignore;
+  options.count_runtimes = raw.count_runtimes;
+  options.follow = raw.follow;
+  if (!raw.json_file.empty()) options.json_file = raw.json_file;
+  if (!raw.junit_file.empty()) options.junit_file = raw.junit_file;
   return options;
 }
 
@@ -272,11 +388,29 @@ EarlyExit wrong_usage(const std::string& complaint) {
   return {2, "", complaint};
 }
 
+// A code that the command could have ended with must not mean wrong usage.
+EarlyExit wrong_usage_of_check(EarlyExit exit) {
+  if (exit.code == 2) exit.code = 125;
+  return exit;
+}
+
+// What `loiter check` is to run stands behind "--", and is not ours to understand.
+std::optional<std::vector<std::string>> cut_command(std::vector<std::string>& words) {
+  const auto mark = std::ranges::find(words, "--");
+  if (mark == words.end() || std::find(words.begin(), mark, "check") == mark) return std::nullopt;
+  std::vector<std::string> command(mark + 1, words.end());
+  words.erase(mark, words.end());
+  return command;
+}
+
 // What the command line parser has against it, in one line that names what to read.
 EarlyExit complain_about(const CLI::App& app, const CLI::ParseError& error) {
   const auto commands = app.get_subcommands();
-  if (!commands.empty())
-    return wrong_usage(std::string(error.what()) + " (see loiter " + commands[0]->get_name() + " --help)");
+  if (!commands.empty()) {
+    const std::string name = commands[0]->get_name();
+    const EarlyExit exit = wrong_usage(std::string(error.what()) + " (see loiter " + name + " --help)");
+    return name == "check" ? wrong_usage_of_check(exit) : exit;
+  }
   for (const std::string& word : app.remaining())
     if (!word.starts_with("-")) return wrong_usage("there is no command '" + word + "' (see loiter --help)");
   return wrong_usage(std::string(error.what()) + " (see loiter --help)");
@@ -290,7 +424,18 @@ std::optional<uint32_t> parse_pid(const std::string& text) {
   return static_cast<uint32_t>(*value);
 }
 
-std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& words) {
+namespace {
+
+std::string help_of(const CLI::App& command) {
+  constexpr std::string_view kOptions = "[OPTIONS]";
+  std::string text = command.help("loiter");
+  const size_t at = text.find(kOptions);  // the command behind them is no option of CLI11's
+  if (command.get_name() == "check" && at != text.npos)
+    text.insert(at + kOptions.size(), " -- COMMAND [ARGUMENT]...");
+  return text;
+}
+
+std::variant<Options, EarlyExit> parse_words(const std::vector<std::string>& words) {
   Raw raw;
   CLI::App app(
       "loiter finds the threads of this host that never leave: leaked, deadlocked, stuck on something\n"
@@ -309,7 +454,7 @@ std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& w
     const auto commands = app.get_subcommands();
     if (commands.empty()) return EarlyExit{0, app.help(), ""};
     commands[0]->description(description_of(*commands[0]).about);
-    return EarlyExit{0, commands[0]->help("loiter"), ""};
+    return EarlyExit{0, help_of(*commands[0]), ""};
   } catch (const CLI::CallForVersion& version) {
     return EarlyExit{0, std::string(version.what()) + "\n", ""};
   } catch (const CLI::ParseError& error) {
@@ -320,7 +465,27 @@ std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& w
   const Description& command = description_of(*commands[0]);
   if (!raw.threshold.empty() && !command.takes_threshold)
     return wrong_usage(std::string("--threshold has no meaning for loiter ") + command.name);
+  if (command.command == Command::check && raw.json)
+    return wrong_usage("--json before 'check' has no meaning: loiter check --json FILE");
   return convert(raw, command.command);
+}
+
+}  // namespace
+
+std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& given) {
+  std::vector<std::string> words = given;
+  const auto command = cut_command(words);
+  auto parsed = parse_words(words);
+  Options* options = std::get_if<Options>(&parsed);
+  const bool checks = command || (options && options->command == Command::check);
+  if (!options) return checks ? wrong_usage_of_check(std::get<EarlyExit>(parsed)) : parsed;
+  if (!checks) return parsed;
+  if (options->command != Command::check) return wrong_usage("'--' has no meaning here (see loiter --help)");
+  if (!command || command->empty())
+    return wrong_usage_of_check(wrong_usage(
+        "what to run is to stand behind '--': loiter check -- COMMAND (see loiter check --help)"));
+  options->words = *command;
+  return parsed;
 }
 
 }  // namespace loiter::cli

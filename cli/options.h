@@ -11,7 +11,22 @@
 
 namespace loiter::cli {
 
-enum class Command : uint8_t { ps, tree, events, doctor, scan, top, stacks, chain, why, unjoined, origins };
+enum class Command : uint8_t {
+  ps,
+  tree,
+  events,
+  doctor,
+  findings,
+  explain,
+  scan,
+  top,
+  stacks,
+  chain,
+  why,
+  unjoined,
+  origins,
+  check
+};
 
 struct Options {
   Command command = Command::ps;
@@ -30,11 +45,24 @@ struct Options {
   std::optional<uint64_t> count;
   std::optional<uint64_t> for_ns;
   bool strict = false;
+  bool resolved = false;    // findings: those that are gone too
+  bool watch = false;       // findings: as they come and go
+  std::string finding;      // explain: its id
+  bool print_rule = false;  // explain: a rule that would ignore it
   bool once = false;
   bool kernel_stacks = false;
   bool pthreads = false;  // events: calls of the thread library too
   bool lines = true;      // stacks: files and lines too, not symbols alone
   uint64_t interval_ns = 1'000'000'000;
+
+  // check:
+  std::vector<std::string> words;           // the command: one or more
+  uint64_t grace_ns = 0;                    // for threads to end by themselves
+  std::optional<uint64_t> within_ns;        // it has to be done by then
+  std::vector<std::string> ignore;          // globs
+  std::vector<std::string> count_runtimes;  // whose own threads count as well
+  bool follow = false;
+  std::optional<std::string> json_file, junit_file;
 };
 
 // The program ends here: help or version to stdout with 0, a complaint with 2.

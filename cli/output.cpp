@@ -48,6 +48,11 @@ void Output::line(std::string_view text) {
   if (pending_.size() > kFlushAt) flush();
 }
 
+void Output::whole(std::string_view lines) {
+  pending_ += terminal_ && !utf8_ ? plain(lines) : std::string(lines);
+  if (pending_.size() > kFlushAt) flush();
+}
+
 void Output::json(const nlohmann::json& document) {
   pending_ += document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
   if (pending_.size() > kFlushAt) flush();

@@ -28,6 +28,9 @@ class Output {
   // `text`: as from escape_for_terminal, without a newline. Cut to the width of a terminal; whole elsewhere.
   void line(std::string_view text);
 
+  // Whole lines with their newlines, as from escape_for_terminal: never cut, for what is to be copied.
+  void whole(std::string_view lines);
+
   // One document and a newline; invalid UTF-8 is replaced.
   void json(const nlohmann::json& document);
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 
+#include "cli/finding_text.h"
 #include "cli/model.h"
 #include "cli/text_table.h"
 #include "daemon/base/bytes.h"
@@ -19,16 +20,10 @@ std::string text(const json& object, const char* key) {
   return found == object.end() || found->is_null() ? "" : escape_for_terminal(found->get<std::string>());
 }
 
-bool counts(const json& finding) {
-  return finding.at("severity") != "info";
-}
-
 void add_findings(std::vector<std::string>& lines, const json& findings) {
   for (const json& finding : findings) {
     if (finding.at("kind") == "overdue") continue;  // the table has them
-    lines.push_back(text(finding, "severity") + " " + text(finding, "kind") + " (" +
-                    text(finding, "certainty") + "): " + text(finding, "summary"));
-    if (const std::string hint = text(finding, "hint"); !hint.empty()) lines.push_back("  " + hint);
+    for (std::string& line : short_finding_lines(finding)) lines.push_back(std::move(line));
   }
 }
 
@@ -49,7 +44,7 @@ void add_overdue(std::vector<std::string>& lines, const json& overdue) {
 }  // namespace
 
 int scan_exit_code(const json& document) {
-  return std::ranges::any_of(document.at("findings"), counts) ? 1 : 0;
+  return std::ranges::any_of(document.at("findings"), counts_as_failure) ? 1 : 0;
 }
 
 std::vector<std::string> scan_lines(const json& document, const std::string& looked_at) {
@@ -63,7 +58,7 @@ std::vector<std::string> scan_lines(const json& document, const std::string& loo
   } else {
     add_overdue(lines, overdue);
     lines.push_back(std::to_string(overdue.size()) + " overdue past " + threshold + ", " +
-                    std::to_string(std::ranges::count_if(findings, counts)) +
+                    std::to_string(std::ranges::count_if(findings, counts_as_failure)) +
                     " findings of severity warning or above");
   }
   for (const json& item : document.at("not_judged"))

@@ -32,7 +32,7 @@ uint64_t longest_of(const Chain& chain) {
 }
 
 auto rank_of(const Chain& chain) {
-  const bool orphan = chain.end == "holder_ended" || chain.end == "inherited";
+  const bool orphan = is_hopeless(chain);
   return std::tuple(chain.cycle, orphan, chain.waiters, longest_of(chain));
 }
 
@@ -131,7 +131,7 @@ std::string chain_text(const Chain& chain, uint32_t own_pid) {
   if (chain.end == "waits")
     return waiting + " for " + with_age(who, root.age) + ", which itself " + link_does(root) + ": " +
            links_text(chain, count - 1, own_pid) + ".";
-  const bool orphan = chain.end == "holder_ended" || chain.end == "inherited";
+  const bool orphan = is_hopeless(chain);
   return std::string(orphan ? "a lock that nobody can give back, for which "
                             : "a lock or the like whose holder is not known, for which ") +
          waiting + ": " + links_text(chain, count, own_pid) + "; " + end_text(chain, own_pid) + ".";

@@ -85,6 +85,12 @@ Status Collector::start(EventLoop& loop, std::shared_ptr<DaemonFacts> facts, Ori
   return ok();
 }
 
+void Collector::change_facts(const std::function<void(DaemonFacts&)>& change) {
+  auto changed = std::make_shared<DaemonFacts>(*facts_);
+  change(*changed);
+  facts_ = std::move(changed);
+}
+
 void Collector::request_census() {
   uint64_t one = 1;
   [[maybe_unused]] ssize_t size = write(request_fd_.get(), &one, sizeof(one));

@@ -45,6 +45,9 @@ class Collector {
   // Thread-safe: a census soon, though not sooner than kMinGapNs after the last one.
   void request_census();
 
+  // What the pictures say of the daemon, from the next one on.
+  void change_facts(const std::function<void(DaemonFacts&)>& change);
+
   bool uses_btf() const { return events_->uses_btf(); }
   const std::shared_ptr<Slices>& slices() const { return events_->slices(); }
 

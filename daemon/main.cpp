@@ -8,18 +8,24 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <string>
+#include <variant>
 
+#include "daemon/base/bytes.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/event_loop.h"
 #include "daemon/base/version.h"
 #include "daemon/collector.h"
+#include "daemon/config_keeper.h"
 #include "daemon/control.h"
 #include "daemon/inspect/inspector.h"
 #include "daemon/inspect/opener.h"
 #include "daemon/inspect/parser/parser.h"
+#include "daemon/judge.h"
 #include "daemon/options.h"
 #include "daemon/privileges.h"
 #include "daemon/pthread_watch.h"
@@ -52,13 +58,15 @@ Fd block_signals() {
   return Fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
-std::shared_ptr<DaemonFacts> gather_facts(const DaemonOptions& options) {
+std::shared_ptr<DaemonFacts> gather_facts(const ConfigKeeper& config) {
+  const DaemonOptions& options = config.current()->options;
   auto facts = std::make_shared<DaemonFacts>();
   utsname name{};
   uname(&name);
   facts->is_private = options.private_fd >= 0;
   facts->kernel_threads = options.kernel_threads;
   facts->threshold_ns = options.threshold_ns;
+  facts->config = config.facts();
   facts->census_interval_ns = options.interval_ns;
   facts->started_boot_ns = boottime_now_ns();
   facts->host_name = name.nodename;
@@ -73,7 +81,21 @@ int fail(const Error& error) {
   return error.kind == Error::Kind::usage ? 2 : 3;
 }
 
-int run(const DaemonOptions& options) {
+// Whether there was a signal that ends the daemon. `hangup` is called on SIGHUP.
+bool take_signals(const Fd& signals, const std::function<void()>& hangup) {
+  signalfd_siginfo info{};
+  bool ends = false;
+  while (read(signals.get(), &info, sizeof(info)) == sizeof(info)) {
+    if (info.ssi_signo == SIGHUP)
+      hangup();
+    else
+      ends = true;
+  }
+  return ends;
+}
+
+int run(ConfigKeeper& config) {
+  const DaemonOptions options = config.current()->options;
   Fd signals = block_signals();
   std::optional<ControlSocket> control;
   if (options.private_fd >= 0) {
@@ -101,25 +123,55 @@ int run(const DaemonOptions& options) {
                       .hub = &hub});
   auto collector = Collector::open(options, board, hub, watch);
   if (!collector) return fail(collector.error());
-  std::shared_ptr<DaemonFacts> facts = gather_facts(options);
+  std::shared_ptr<DaemonFacts> facts = gather_facts(config);
   facts->capabilities = std::move(*capabilities);
 
   inspector.emplace(std::make_shared<SnapshotLookup>(board), (*collector)->slices());
-  Api api(board, Procfs(), [&] { return watch.measure(); });
-  auto server = HttpServer::start({api, board, hub, [&] { (*collector)->request_census(); },
-                                   [&](const InspectRequest& request, Inspector::Done done) {
-                                     inspector->submit(request, std::move(done));
-                                   },
-                                   [&](uint32_t pid) { return watch.attach(pid); }},
+  VerdictBoard verdicts;
+  const auto inspect = [&](const InspectRequest& request, Inspector::Done done) {
+    inspector->submit(request, std::move(done));
+  };
+  Judge judge({.board = board,
+               .verdicts = verdicts,
+               .hub = hub,
+               .inspect = inspect,
+               .config = config.current(),
+               .interval_ns = options.interval_ns,
+               .is_private = control.has_value()});
+  Api api(
+      board, Procfs(), [&] { return watch.measure(); }, &verdicts);
+  auto server = HttpServer::start({.api = api,
+                                   .board = board,
+                                   .hub = hub,
+                                   .request_census = [&] { (*collector)->request_census(); },
+                                   .inspect = inspect,
+                                   .verdicts = &verdicts,
+                                   .request_verdict = [&](uint64_t mono_ns) { judge.request(mono_ns); },
+                                   .attach = [&](uint32_t pid) { return watch.attach(pid); }},
                                   socket ? socket->take_fd() : Fd());
   if (!server) return fail(server.error());
-  // However this ends: the inspector calls back the server and the watch, and so stops before them.
-  const std::shared_ptr<void> stop_first(nullptr, [&](void*) { inspector->stop(); });
+  // However this ends: these call back the server and the watch, and so stop before them.
+  const std::shared_ptr<void> stop_first(nullptr, [&](void*) {
+    judge.stop();
+    inspector->stop();
+  });
+  judge.start([&] { (*server)->notify_published(); });
 
   EventLoop loop;
+  const auto reload = [&] {
+    if (control) return;  // its terminal went, and with that whoever asked
+    config.reload();
+    const ConfigPtr current = config.current();
+    spdlog::set_level(spdlog::level::from_str(current->options.log_level));
+    judge.set_config(current);
+    (*collector)->change_facts([&](DaemonFacts& facts) {
+      facts.config = config.facts();
+      facts.threshold_ns = current->options.threshold_ns;
+    });
+    (*collector)->request_census();
+  };
   loop.add(signals.get(), [&] {
-    signalfd_siginfo info{};
-    if (read(signals.get(), &info, sizeof(info)) == sizeof(info) && info.ssi_signo != SIGHUP) loop.stop();
+    if (take_signals(signals, reload)) loop.stop();
   });
   if (control)
     loop.add(control->fd(), [&] {
@@ -128,12 +180,15 @@ int run(const DaemonOptions& options) {
     });
   OriginWork origins{[&](const std::vector<BirthSlice>& births) { inspector->add_births(births); },
                      [&] { return inspector->take_origins(); }};
-  Status started =
-      (*collector)->start(loop, facts, std::move(origins), [&] { (*server)->notify_published(); });
+  Status started = (*collector)->start(loop, facts, std::move(origins), [&] {
+    (*server)->notify_published();
+    judge.on_picture();
+  });
   if (!started) return fail(started.error());
   spdlog::info("loiterd {} watches this host{}{}", kVersion, control ? "" : ", serving on ",
                control ? "" : options.socket_path);
   loop.run();
+  judge.stop();
   inspector->stop();
   watch.stop();
   // Its file goes while the socket is still open: closed, its inode could be another daemon's by then.
@@ -150,11 +205,20 @@ int main(int argc, char** argv) {
   if (argc == 3 && std::strcmp(argv[1], "--helper") == 0)
     return std::strcmp(argv[2], "parser") == 0 ? loiter::run_parser_child() : loiter::run_opener_child();
   int exit_code = 0;
-  std::optional<loiter::DaemonOptions> options = loiter::parse_daemon_options(argc, argv, exit_code);
-  if (!options) return exit_code;
-  loiter::start_log(*options);
+  std::optional<loiter::DaemonOptions> flags = loiter::parse_daemon_options(argc, argv, exit_code);
+  if (!flags) return exit_code;
+  if (flags->check_config) return loiter::check_config(*flags);
   try {
-    return loiter::run(*options);
+    auto config = loiter::ConfigKeeper::start(*flags);
+    if (const auto* errors = std::get_if<loiter::ConfigErrors>(&config)) {
+      for (const std::string& line : *errors)
+        std::cerr << "loiterd: " << loiter::escape_for_terminal(line) << '\n';
+      return 2;
+    }
+    auto& keeper = std::get<loiter::ConfigKeeper>(config);
+    loiter::start_log(keeper.current()->options);
+    keeper.log_warnings();
+    return loiter::run(keeper);
   } catch (const std::exception& error) {
     std::cerr << "loiterd: " << error.what() << '\n';
     return 3;

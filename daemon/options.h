@@ -1,7 +1,8 @@
-// The daemon's command line.
+// What the daemon is told: by its command line, and by the configuration file (daemon/config.h).
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -24,6 +25,10 @@ struct DaemonOptions {
   UprobeMode uprobes = UprobeMode::attached;
   UprobeWay uprobe_way = UprobeWay::automatic;
   std::string log_level = "info";
+
+  std::string config_path = {};  // empty: the usual file, which may be missing
+  bool check_config = false;
+  std::map<std::string, std::string> given = {};  // settings that flags gave, by name: these win over a file
 };
 
 // Reads the arguments. Where there is nothing to run (--help, --version, or an error, told on stderr in one

@@ -57,7 +57,7 @@ void App::on_common_key(const Key& key) {
 }
 
 void App::on_reply(const Reply& reply, uint64_t now_ns) {
-  if (reply.request.pid == 0) {
+  if (reply.request.pid == 0 && !reply.request.findings) {
     if (reply.error) return on_failure(*reply.error, now_ns);
     failing_since_ns_.reset();
     trouble_.clear();

@@ -42,7 +42,7 @@ void put(Reply& reply, std::shared_ptr<const Document>& place, Result<Document> 
 // A thread that has run since is asked for in the place of what it was: one that runs all the time would
 // never have been wanted for long enough.
 bool same_subject(const Request& a, const Request& b) {
-  return a.pid == b.pid && a.tid == b.tid && a.origins == b.origins &&
+  return a.pid == b.pid && a.tid == b.tid && a.origins == b.origins && a.findings == b.findings &&
          a.born_boottime_ns == b.born_boottime_ns;
 }
 
@@ -142,6 +142,7 @@ void Feed::run() {
 }
 
 std::string Feed::target_of(const Request& request) const {
+  if (request.findings) return "/v1/findings";
   cli::Target target(request.pid ? "/v1/processes/" + std::to_string(request.pid) : "/v1/processes");
   if (request.tid) return cli::Target(target.text() + "/stacks").with("tid", request.tid).text();
   if (request.origins) return target.text() + "/origins";
@@ -157,6 +158,8 @@ Reply Feed::fetch(const Request& request) {
     reply.error = document.error();
   else if (request.tid)
     put(reply, reply.stacks, cli::parse_stacks(*document));
+  else if (request.findings)
+    put(reply, reply.findings, cli::parse_findings(*document));
   else if (request.origins)
     put(reply, reply.origins, cli::parse_origins(*document));
   else if (request.pid)

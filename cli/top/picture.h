@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 
+#include "cli/finding_model.h"
 #include "cli/model.h"
 #include "cli/origin_model.h"
 #include "cli/stack_model.h"
@@ -21,7 +22,8 @@ struct Request {
   uint32_t tid = 0;  // 0: the threads
   // Of that thread, as last seen: a thread that has run since then is another request.
   uint64_t born_boottime_ns = 0, switches = 0;
-  bool origins = false;  // of a process: where its threads were made, not the threads
+  bool findings = false;  // of the host: what is wrong, not the processes
+  bool origins = false;   // of a process: where its threads were made, not the threads
   bool operator==(const Request&) const = default;
 };
 
@@ -30,7 +32,8 @@ struct Reply {
   std::shared_ptr<const cli::ProcessList> list;  // for pid 0
   std::shared_ptr<const cli::Tree> tree;         // for a process
   std::optional<Error> error;
-  std::shared_ptr<const cli::Stacks> stacks = nullptr;    // for a thread
+  std::shared_ptr<const cli::Stacks> stacks = nullptr;  // for a thread
+  std::shared_ptr<const cli::FindingList> findings = nullptr;
   std::shared_ptr<const cli::Origins> origins = nullptr;  // for a process' origins
 };
 

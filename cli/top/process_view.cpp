@@ -1,5 +1,6 @@
 #include "cli/top/process_view.h"
 
+#include "cli/top/finding_view.h"
 #include "cli/top/origin_view.h"
 #include "cli/top/thread_view.h"
 
@@ -16,8 +17,8 @@ std::vector<Span> ProcessView::title() const {
 }
 
 std::vector<std::pair<std::string, std::string>> ProcessView::hints() const {
-  return {{"?", "help"},   {"q", "quit"},    {"Enter", "threads"}, {"o", "made where"}, {"Space", "pause"},
-          {"/", "search"}, {"\\", "filter"}, {"< >", "sort"},      {"I", "invert"}};
+  return {{"?", "help"},      {"q", "quit"},   {"Enter", "threads"}, {"f", "findings"}, {"o", "made where"},
+          {"Space", "pause"}, {"/", "search"}, {"\\", "filter"},     {"< >", "sort"},   {"I", "invert"}};
 }
 
 void ProcessView::accept(const Reply& reply) {
@@ -28,6 +29,10 @@ void ProcessView::accept(const Reply& reply) {
 }
 
 Outcome ProcessView::on_other_key(const Key& key) {
+  if (key.is('f')) {
+    table_.pin();
+    return Outcome::opened(std::make_unique<FindingView>());
+  }
   const bool origins = key.is('o');
   if (key.code != KeyCode::enter && key.code != KeyCode::right && !key.is('l') && !origins)
     return Outcome::unknown_key();

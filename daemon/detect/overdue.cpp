@@ -1,38 +1,13 @@
 #include "daemon/detect/overdue.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <functional>
 
 #include "daemon/base/duration.h"
+#include "daemon/detect/case.h"
 #include "daemon/model/syscalls.h"
 
 namespace loiter {
-
-const char* to_string(Severity severity) {
-  switch (severity) {
-    case Severity::info:
-      return "info";
-    case Severity::warning:
-      return "warning";
-    case Severity::critical:
-      return "critical";
-  }
-  return "info";
-}
-
-const char* to_string(Certainty certainty) {
-  switch (certainty) {
-    case Certainty::possible:
-      return "possible";
-    case Certainty::likely:
-      return "likely";
-    case Certainty::proven:
-      return "proven";
-  }
-  return "possible";
-}
 
 namespace {
 
@@ -42,15 +17,6 @@ void for_each_thread(const Snapshot& snapshot, std::optional<uint32_t> pid,
     if (pid && process.key.tid != *pid) continue;
     for (const ThreadView& thread : process.threads) visit(process, thread);
   }
-}
-
-// Start times do not change when the daemon restarts, so neither does the id.
-std::string stable_id(const char* kind, const ProcessView& process, const ThreadView& thread) {
-  std::array<char, 96> text;
-  int length = snprintf(text.data(), text.size(), "%s-%u-%llx-%u-%llx", kind, process.key.tid,
-                        static_cast<unsigned long long>(process.key.start_boot_ns), thread.key.tid,
-                        static_cast<unsigned long long>(thread.key.start_boot_ns));
-  return {text.data(), static_cast<size_t>(length)};
 }
 
 std::string summary_of(const ProcessView& process, const ThreadView& thread) {
@@ -85,16 +51,19 @@ std::vector<Finding> overdue_findings(const std::vector<OverdueThread>& overdue,
   std::vector<Finding> findings;
   findings.reserve(overdue.size());
   for (const OverdueThread& item : overdue) {
-    findings.push_back(
-        {.id = stable_id("overdue", *item.process, *item.thread),
-         .kind = "overdue",
-         .severity = Severity::warning,
-         .certainty = Certainty::proven,
-         .process = item.process,
-         .threads = {item.thread},
-         .threshold_ns = threshold_ns,
-         .summary = summary_of(*item.process, *item.thread),
-         .hint = "if this thread is meant to wait so long, raise --threshold or leave --strict out"});
+    Finding& finding = findings.emplace_back();
+    finding.id = finding_id(FindingKind::overdue, item.process->key, {item.thread->key});
+    finding.kind = FindingKind::overdue;
+    finding.severity = Severity::warning;
+    finding.certainty = Certainty::proven;
+    finding.process = finding_process(*item.process);
+    finding.count = 1;
+    finding.threads.push_back(finding_thread(*item.process, *item.thread));
+    finding.evidence = {{"threshold_ns", threshold_ns},
+                        {"voluntary_switches", item.thread->voluntary_switches},
+                        {"involuntary_switches", item.thread->involuntary_switches}};
+    finding.summary = summary_of(*item.process, *item.thread);
+    finding.hint = "if this thread is meant to wait so long, raise --threshold or leave --strict out";
   }
   return findings;
 }

@@ -28,7 +28,7 @@ const char* via_of(const Wait& wait) {
 // Waits that somebody else must end, and of which it can be told who.
 bool depends_on_somebody(const Wait& wait) {
   return wait.holder.state == HolderState::alive || !wait.peers.empty() || wait.kind == WaitKind::lock ||
-         wait.kind == WaitKind::barrier || wait.kind == WaitKind::file_lock;
+         wait.kind == WaitKind::barrier || wait.only_itself || wait.kind == WaitKind::file_lock;
 }
 
 }  // namespace
@@ -52,6 +52,10 @@ const char* to_string(ChainEnd end) {
       return "holder_ended";
     case ChainEnd::inherited:
       return "inherited";
+    case ChainEnd::deadlocked:
+      return "deadlocked";
+    case ChainEnd::only_itself:
+      return "only_itself";
     case ChainEnd::unknown:
       return "unknown";
     case ChainEnd::too_long:
@@ -101,6 +105,8 @@ ChainFinder::Step ChainFinder::to_holder(const Node& node, const Wait& wait) {
       return {{}, nullptr, ChainEnd::holder_ended, "who held it has ended"};
     case HolderState::inherited:
       return {{}, nullptr, ChainEnd::inherited, "it was locked when the process was forked"};
+    case HolderState::deadlocked:
+      return {{}, nullptr, ChainEnd::deadlocked, "to wait for it would have closed a circle"};
     case HolderState::unknown:
       return {{}, nullptr, ChainEnd::unknown, "who holds it could not be told"};
     case HolderState::none:
@@ -124,6 +130,7 @@ ChainFinder::Step ChainFinder::to_peer(const Node& node, const Wait& wait) {
             "any of " + std::to_string(others.size()) + " processes could be at the other end"};
   if (*others.begin() == node.first) {
     InspectionPtr own = look(node.first);
+    if (wait.only_itself) return {{}, nullptr, ChainEnd::only_itself, "only it itself is at the other end"};
     if (!own || own->threads.size() < 2)
       return {{}, nullptr, ChainEnd::waits, "only it itself is at the other end"};
     return {{}, nullptr, ChainEnd::waits, "its own process is at the other end"};
@@ -161,6 +168,7 @@ ChainFinder::Step ChainFinder::to_one_of(uint32_t pid, const Inspection& inspect
   }
   --depth_;
   if (roots.size() == 1) whole.next = longest;
+  whole.inferred = true;
   return whole;
 }
 
@@ -225,7 +233,8 @@ std::map<ChainFinder::Node, size_t> ChainFinder::count_waiters() {
 // It waits for nobody, and is nobody's waiter.
 bool ChainFinder::stands_alone(const Chain& chain) {
   return chain.links.size() == 1 && chain.end != ChainEnd::cycle && chain.end != ChainEnd::holder_ended &&
-         chain.end != ChainEnd::inherited;
+         chain.end != ChainEnd::inherited && chain.end != ChainEnd::deadlocked &&
+         chain.end != ChainEnd::only_itself;
 }
 
 Chain ChainFinder::from(uint32_t pid, uint32_t tid) {
@@ -255,6 +264,34 @@ std::vector<Chain> ChainFinder::roots(uint32_t pid) {
   std::stable_sort(chains.begin(), chains.end(),
                    [](const Chain& a, const Chain& b) { return a.waiters > b.waiters; });
   return chains;
+}
+
+std::vector<WaitEdge> ChainFinder::edges(uint32_t pid) {
+  std::vector<WaitEdge> edges;
+  std::set<uint32_t> done;
+  std::vector<uint32_t> next = {pid};
+  while (!next.empty()) {
+    const uint32_t at = next.back();
+    next.pop_back();
+    InspectionPtr inspection = done.insert(at).second ? look(at) : nullptr;
+    if (!inspection) continue;
+    for (const InspectedThread& thread : inspection->threads) {
+      if (!thread.blocked || !thread.wait) continue;
+      const Step step = step_from({at, thread.record.id.tid});
+      WaitEdge& edge = edges.emplace_back();
+      edge.pid = at;
+      edge.tid = thread.record.id.tid;
+      edge.via = step.via;
+      edge.inferred = step.inferred;
+      edge.end = step.end;
+      edge.detail = step.detail;
+      if (!step.next) continue;
+      edge.to_pid = step.next->first;
+      edge.to_tid = step.next->second;
+      if (edge.to_pid != at) next.push_back(edge.to_pid);
+    }
+  }
+  return edges;
 }
 
 }  // namespace loiter

@@ -23,6 +23,8 @@ enum class ChainEnd : uint8_t {
   waits,         // the root waits for what nobody holds: a timer, a socket to elsewhere, a condition
   cycle,         // a deadlock, if it stands
   holder_ended,  // who held it is gone
+  deadlocked,    // the kernel found a circle (HolderState::deadlocked)
+  only_itself,   // only the root itself could end its wait, and it has nothing else that runs
   inherited,     // locked by a thread of the parent when it forked
   unknown,       // the next one cannot be told
   too_long,
@@ -43,6 +45,18 @@ struct Chain {
   std::string detail;  // why it ends there; may be empty
 };
 
+// One step of a chain: whom a blocked thread waits for, or why that is nobody.
+struct WaitEdge {
+  uint32_t pid = 0;
+  uint32_t tid = 0;
+  uint32_t to_pid = 0;        // 0: nobody, `end` says why
+  uint32_t to_tid = 0;        // 0: the process, not one thread of it
+  const char* via = nullptr;  // how the step comes about; null: there is none
+  bool inferred = false;      // which thread of the process is meant was concluded, not read
+  ChainEnd end = ChainEnd::waits;
+  std::string detail;  // why it ends there; may be empty
+};
+
 class ChainFinder {
  public:
   // Looks inside a process; null where that cannot be. Called at most kMaxProcesses times.
@@ -56,6 +70,10 @@ class ChainFinder {
   // for nobody are left out.
   std::vector<Chain> roots(uint32_t pid);
 
+  // One edge for each thread of `pid`, and of the processes that its chains lead to, that is blocked and of
+  // which it is known in what.
+  std::vector<WaitEdge> edges(uint32_t pid);
+
   // All that were looked into.
   const std::map<uint32_t, InspectionPtr>& inspections() const { return inspections_; }
 
@@ -66,6 +84,7 @@ class ChainFinder {
     const char* via = nullptr;
     ChainEnd end = ChainEnd::waits;
     std::string detail;
+    bool inferred = false;
   };
   InspectionPtr look(uint32_t pid);
   const InspectedThread* thread_at(const Node& node);

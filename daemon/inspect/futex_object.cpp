@@ -213,12 +213,16 @@ struct Plain {
   const char* detail;
 };
 
-constexpr std::array<Plain, 15> kOwnerless{{
+constexpr std::array<Plain, 17> kOwnerless{{
     {FutexShape::condvar, WaitKind::condvar, HolderState::inapplicable, "pthread_cond_t"},
     {FutexShape::semaphore, WaitKind::semaphore, HolderState::inapplicable, "semaphore"},
     {FutexShape::barrier, WaitKind::barrier, HolderState::inapplicable, "pthread_barrier_t"},
     {FutexShape::latch, WaitKind::barrier, HolderState::inapplicable, "std::latch or std::barrier"},
     {FutexShape::once, WaitKind::lock, HolderState::none, "pthread_once: names no owner"},
+    {FutexShape::cxx_guard, WaitKind::lock, HolderState::none,
+     "initialisation of a static variable: names no owner"},
+    {FutexShape::glibc_parked, WaitKind::lock, HolderState::deadlocked,
+     "pthread_mutex_t, priority inheritance: the kernel refused, it would have closed a circle"},
     {FutexShape::libc_lock, WaitKind::lock, HolderState::none, "a lock inside libc: names no owner"},
     {FutexShape::musl_rwlock, WaitKind::lock, HolderState::none, "pthread_rwlock_t of musl: names no owner"},
     {FutexShape::future, WaitKind::condvar, HolderState::inapplicable, "std::future"},

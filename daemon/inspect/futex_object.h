@@ -33,10 +33,11 @@ struct PossibleOwner {
 enum class HolderState : uint8_t {
   inapplicable,  // such waits have no holder
   alive,
-  ended,      // it ended while it held the lock
-  inherited,  // a thread of the parent process held it when it forked
-  none,       // this kind of object names no owner
-  unknown,    // it has one, which could not be told for certain
+  ended,       // it ended while it held the lock
+  inherited,   // a thread of the parent process held it when it forked
+  deadlocked,  // waiting for it would have closed a circle, the kernel said, and so it waits for good
+  none,        // this kind of object names no owner
+  unknown,     // it has one, which could not be told for certain
 };
 
 // Finds owners by what the words call them. The threads stay the caller's.

@@ -97,6 +97,8 @@ bool is_of_cxx(std::string_view name) {
 // Inlined into the caller where there is debug information; else only the `syscall` frame is left.
 std::optional<FutexShape> cxx_shape(std::string_view full) {
   if (full.find("_M_futex_wait_until") != full.npos) return FutexShape::future;
+  // Waits by syscall() (libsupc++/guard.cc).
+  if (plain(full) == "cxa_guard_acquire") return FutexShape::cxx_guard;
   const std::string_view name = qualified(full);
   auto has = [&](std::string_view part) { return name.find(part) != name.npos; };
   if (has("std::latch::wait") || has("std::barrier") || has("tree_barrier")) return FutexShape::latch;
@@ -212,6 +214,12 @@ std::optional<FutexShape> shape_of_library(std::span<const StackFunction> functi
   return foreign ? std::nullopt : cxx_shape(functions.front().name);
 }
 
+// nptl/pthread_mutex_lock.c, "Delay the thread indefinitely": a WAIT_BITSET that expects 0. A mutex that is
+// waited for is never 0.
+bool is_parked(const FutexCall& call) {
+  return call.operation == FutexOperation::wait_bitset && call.is_private && call.value == 0;
+}
+
 }  // namespace
 
 FutexEvidence futex_evidence(std::span<const StackFunction> functions, bool musl) {
@@ -247,6 +255,7 @@ FutexShape shape_of(const FutexCall& call, const FutexEvidence& evidence) {
     return FutexShape::glibc_mutex;
   // On a deadlock that it finds __pthread_mutex_cond_lock waits for good, on a word of its own stack.
   if (evidence.behind_condvar) return FutexShape::unknown;
+  if (evidence.shape == FutexShape::glibc_mutex && is_parked(call)) return FutexShape::glibc_parked;
   if (evidence.shape) return *evidence.shape;
   if (evidence.inside_libc) return FutexShape::libc_lock;
   if (evidence.musl) return musl_shape(call);

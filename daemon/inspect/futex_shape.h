@@ -18,6 +18,7 @@ namespace loiter {
 enum class FutexShape : uint8_t {
   unknown,
   glibc_mutex,
+  glibc_parked,  // on a word of its own: the kernel refused to let it wait for its mutex (EDEADLK)
   glibc_rwlock_read,
   glibc_rwlock_write,
   stdio_lock,
@@ -27,6 +28,7 @@ enum class FutexShape : uint8_t {
   semaphore,
   barrier,
   once,
+  cxx_guard,  // of a static variable that is being initialised
   future,
   musl_mutex,
   musl_file,  // of its stdio

@@ -40,6 +40,8 @@ struct Wait {
   std::optional<uint64_t> timeout_left_ns;
   std::optional<uint64_t> timeout_ns;  // the whole length, where the call tells it
   std::vector<Peer> peers;
+  // Its process alone is at the other end, has no other thread, and catches no signal: nobody can end it.
+  bool only_itself = false;
 };
 
 // Where a thread began to run the program's code.

@@ -88,13 +88,15 @@ InspectAnswerPtr answer(Looker& looker, const InspectRequest& request) {
   auto answer = std::make_shared<InspectAnswer>();
   LookWish wish{
       .pid = request.pid, .start_boot_ns = request.start_boot_ns, .asked_mono_ns = request.asked_mono_ns};
-  if (request.kind == InspectRequest::Kind::chains) {
+  if (request.kind == InspectRequest::Kind::chains || request.kind == InspectRequest::Kind::edges) {
     ChainFinder finder([&](uint32_t pid) {
       wish.pid = pid;
       wish.start_boot_ns = pid == request.pid ? request.start_boot_ns : 0;
       return looker.look(wish);
     });
-    if (request.tid)
+    if (request.kind == InspectRequest::Kind::edges)
+      answer->edges = finder.edges(request.pid);
+    else if (request.tid)
       answer->chains.push_back(finder.from(request.pid, *request.tid));
     else
       answer->chains = finder.roots(request.pid);

@@ -32,7 +32,7 @@
 namespace loiter {
 
 struct InspectRequest {
-  enum class Kind : uint8_t { waits, stacks, chains, pthreads, thread_libraries };
+  enum class Kind : uint8_t { waits, stacks, chains, edges, pthreads, thread_libraries };
   Kind kind = Kind::waits;
   uint32_t pid = 0;
   uint64_t start_boot_ns = 0;        // of the process meant; another one by that pid is "gone"
@@ -45,7 +45,8 @@ struct InspectRequest {
 struct InspectAnswer {
   InspectionPtr inspection;                       // never null
   std::vector<Chain> chains;                      // where they were asked for
-  std::map<uint32_t, InspectionPtr> inspections;  // of all processes that chains lead through
+  std::vector<WaitEdge> edges;                    // likewise
+  std::map<uint32_t, InspectionPtr> inspections;  // of all processes that chains or edges lead through
   ThreadLibraries thread_libraries;               // where they were asked for
 };
 using InspectAnswerPtr = std::shared_ptr<const InspectAnswer>;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <string_view>
 
 #include "daemon/inspect/descriptors.h"
 #include "daemon/inspect/wait_finder.h"
@@ -83,6 +84,23 @@ void WaitFinder::find_descriptor(const Inspection& inspection, const InspectedTh
     if (wait.peers.size() >= kMaxPeers) break;
     wait.peers.push_back({end.pid, end.fd});
   }
+  const bool own = !wait.peers.empty() && std::ranges::all_of(wait.peers, [&](const Peer& peer) {
+    return peer.pid == inspection.pid;
+  });
+  wait.only_itself = own && inspection.threads.size() == 1 && wait.bounded == false &&
+                     catches_no_signal(inspection.memory_tid);
+}
+
+// A handler could write to the pipe that is read. "SigCgt:", a mask in hexadecimal.
+bool WaitFinder::catches_no_signal(uint32_t tid) {
+  constexpr size_t kMaxStatusBytes = 64 << 10;
+  constexpr std::string_view kKey = "\nSigCgt:\t";
+  auto status = opener_.read_file("/proc/" + std::to_string(tid) + "/status", kMaxStatusBytes);
+  const size_t at = status ? status->find(kKey) : std::string::npos;
+  if (at == std::string::npos) return false;
+  const size_t begin = at + kKey.size();
+  const std::string mask = status->substr(begin, status->find('\n', begin) - begin);
+  return !mask.empty() && mask.find_first_not_of('0') == std::string::npos;
 }
 
 void WaitFinder::find_lock_holder(const Inspection& inspection, const InspectedThread& thread,

@@ -76,6 +76,7 @@ class WaitFinder {
   void find_descriptors(Inspection& inspection);
   void find_descriptor(const Inspection& inspection, const InspectedThread& thread, const WaitCall& call,
                        Wait& wait);
+  bool catches_no_signal(uint32_t tid);
   void find_lock_holder(const Inspection& inspection, const InspectedThread& thread, const WaitCall& call,
                         Wait& wait);
   void find_children(Inspection& inspection);

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "daemon/serve/finding_documents.h"
 #include "daemon/serve/inspect_documents.h"
 #include "daemon/serve/origin_documents.h"
 #include "daemon/serve/pthread_documents.h"
@@ -76,12 +77,16 @@ bool Api::wants_fresh(const Request& request) {
   return flag_in(request, "fresh");
 }
 
-bool Api::wants_pthreads(const Request& request) {
-  return flag_in(request, "pthreads");
+bool Api::wants_verdicts(const Request& request) {
+  return request.path == "/v1/scan" || request.path == "/v1/findings" ||
+         (is_stream(request) && flag_in(request, "findings"));
 }
 
-Result<std::optional<uint32_t>> Api::stream_pid(const Request& request) {
-  return number_in<uint32_t>(request, "pid");
+Result<StreamWish> Api::stream_wish(const Request& request) {
+  Result<std::optional<uint32_t>> pid = number_in<uint32_t>(request, "pid");
+  if (!pid) return pid.error();
+  return StreamWish{
+      .pid = *pid, .pthreads = flag_in(request, "pthreads"), .findings = flag_in(request, "findings")};
 }
 
 std::optional<InspectRequest> Api::wanted_inspection(const Request& request) const {
@@ -118,6 +123,7 @@ Answer Api::answer(const Request& request, size_t event_streams, const InspectAn
 
   if (request.path == "/v1/status") return {200, status(*picture, request, event_streams)};
   if (request.path == "/v1/processes") return {200, processes_document(*picture, threshold_ns)};
+  if (request.path == "/v1/findings") return findings(request);
   if (request.path == "/v1/scan") return scan(*picture, request, threshold_ns);
   if (process_path(request)) return process(*picture, request, threshold_ns, inspection);
   return error(404, "no_such_endpoint", "there is no " + request.path);
@@ -159,6 +165,16 @@ Answer Api::process(const Picture& picture, const Request& request, uint64_t thr
   return {200, stacks_document(picture, *process, *inspection->inspection, *tid, flag_in(request, "kernel"))};
 }
 
+Answer Api::findings(const Request& request) const {
+  Result<std::optional<uint32_t>> pid = number_in<uint32_t>(request, "pid");
+  if (!pid) return error(400, "bad_request", pid.error().message);
+  const VerdictsPtr verdicts = verdicts_ ? verdicts_->latest() : nullptr;
+  if (!verdicts) return error(503, "not_ready", "nothing has been judged yet: ask again");
+  FindingWish wish{.pid = *pid, .id = {}, .resolved = flag_in(request, "resolved")};
+  if (auto id = request.query.find("id"); id != request.query.end()) wish.id = id->second;
+  return {200, findings_document(*verdicts, wish)};
+}
+
 Answer Api::scan(const Picture& picture, const Request& request, uint64_t threshold_ns) const {
   Result<std::optional<uint32_t>> pid = number_in<uint32_t>(request, "pid");
   if (!pid) return error(400, "bad_request", pid.error().message);
@@ -166,7 +182,8 @@ Answer Api::scan(const Picture& picture, const Request& request, uint64_t thresh
     const ProcessView* process = picture.snapshot->find(**pid);
     if (!process || process->ended_boot_ns) return no_process(*picture.snapshot, **pid);
   }
-  return {200, scan_document(picture, threshold_ns, *pid, flag_in(request, "strict"))};
+  const VerdictsPtr verdicts = verdicts_ ? verdicts_->latest() : nullptr;
+  return {200, scan_document(picture, verdicts.get(), threshold_ns, *pid, flag_in(request, "strict"))};
 }
 
 // Says what the pid is instead, so that the user need not look.

@@ -13,6 +13,7 @@
 #include "daemon/inspect/inspector.h"
 #include "daemon/sensors/procfs.h"
 #include "daemon/serve/documents.h"
+#include "daemon/serve/event_hub.h"
 #include "daemon/serve/picture.h"
 
 namespace loiter {
@@ -30,16 +31,21 @@ struct Answer {
 class Api {
  public:
   // `measure_hit`: what a uprobe's hit costs; takes some 20 ms. Empty: not known.
-  Api(const Board& board, Procfs procfs, std::function<Result<UprobeCost>()> measure_hit = {})
-      : board_(board), procfs_(std::move(procfs)), measure_hit_(std::move(measure_hit)) {}
+  // `verdicts`: null: nobody judges.
+  Api(const Board& board, Procfs procfs, std::function<Result<UprobeCost>()> measure_hit = {},
+      const VerdictBoard* verdicts = nullptr)
+      : board_(board),
+        procfs_(std::move(procfs)),
+        measure_hit_(std::move(measure_hit)),
+        verdicts_(verdicts) {}
 
   // True where the path is that of the event stream, which has no document.
   static bool is_stream(const Request& request) { return request.path == "/v1/events"; }
   // True where the caller asks for a census that begins after the request.
   static bool wants_fresh(const Request& request);
 
-  // True where the stream's listener wants the calls of thread libraries.
-  static bool wants_pthreads(const Request& request);
+  // True where it answers from a verdict, which somebody has to have come to.
+  static bool wants_verdicts(const Request& request);
 
   // What has to be looked at inside a process before this request can be answered; nullopt: nothing.
   std::optional<InspectRequest> wanted_inspection(const Request& request) const;
@@ -49,8 +55,8 @@ class Api {
   Answer answer(const Request& request, size_t event_streams,
                 const InspectAnswer* inspection = nullptr) const;
 
-  // The stream's `pid`, or why it cannot be; nullopt inside: all processes.
-  static Result<std::optional<uint32_t>> stream_pid(const Request& request);
+  // What the stream's listener wants, or why it cannot be.
+  static Result<StreamWish> stream_wish(const Request& request);
 
   static Answer error(unsigned status, const char* code, const std::string& message);
 
@@ -58,12 +64,14 @@ class Api {
   Answer process(const Picture& picture, const Request& request, uint64_t threshold_ns,
                  const InspectAnswer* inspection) const;
   std::string status(const Picture& picture, const Request& request, size_t event_streams) const;
+  Answer findings(const Request& request) const;
   Answer scan(const Picture& picture, const Request& request, uint64_t threshold_ns) const;
   Answer no_process(const Snapshot& snapshot, uint32_t pid) const;
 
   const Board& board_;
   Procfs procfs_;
   std::function<Result<UprobeCost>()> measure_hit_;
+  const VerdictBoard* verdicts_;
 };
 
 }  // namespace loiter

@@ -24,6 +24,8 @@ Json holder_state(HolderState state) {
       return "ended";
     case HolderState::inherited:
       return "inherited";
+    case HolderState::deadlocked:
+      return "deadlocked";
     case HolderState::none:
       return "none";
     case HolderState::unknown:
@@ -65,8 +67,12 @@ Json text_or_null(std::string_view bytes) {
   return bytes.empty() ? Json(nullptr) : Json(to_valid_utf8(bytes));
 }
 
+Json syscall_or_null(int64_t number, bool compat) {
+  return number < 0 ? Json(nullptr) : Json(syscall_name(number, compat));
+}
+
 Json syscall_or_null(const ThreadView& thread) {
-  return thread.syscall < 0 ? Json(nullptr) : Json(syscall_name(thread.syscall, thread.compat));
+  return syscall_or_null(thread.syscall, thread.compat);
 }
 
 Json exactness_or_null(const ThreadView& thread) {
@@ -112,37 +118,42 @@ Json routine_json(const Inspection& inspection, const std::optional<uint32_t>& i
           {"callable", text_or_null(routine.callable)}};
 }
 
+Json wait_json(const Snapshot& snapshot, const Wait& wait, const Json& syscall, const Json& holder_name) {
+  // Of a process as a whole, by its leader's number.
+  const bool whole = wait.holder.state == HolderState::alive && wait.holder.tid == 0;
+  const uint32_t holder_tid = whole ? wait.holder.pid : wait.holder.tid;
+  return {{"kind", to_string(wait.kind)},
+          {"syscall", syscall},
+          {"object", text_or_null(wait.object)},
+          {"holder_tid", number_or_null(holder_tid)},
+          {"holder_pid", number_or_null(wait.holder.pid)},
+          {"holder_name", holder_name},
+          {"holder_state", holder_state(wait.holder.state)},
+          {"timeout_ns", value_or_null(wait.timeout_ns)},
+          {"timeout_left_ns", value_or_null(wait.timeout_left_ns)},
+          {"bounded", value_or_null(wait.bounded)},
+          {"detail", text_or_null(wait.detail)},
+          {"private", value_or_null(wait.is_private)},
+          {"fd", wait.fd < 0 ? Json(nullptr) : Json(wait.fd)},
+          {"peers", peers_json(snapshot, wait.peers)}};
+}
+
 Json wait_json(const Snapshot& snapshot, const Inspection& inspection, const InspectedThread* thread,
                std::optional<uint64_t> blocked_ns) {
   if (!thread || !thread->wait) return nullptr;
-  const Wait& wait = *thread->wait;
+  Wait wait = *thread->wait;
   const loiter_thread& record = thread->record;
-  std::optional<uint64_t> length = wait.timeout_ns, left = wait.timeout_left_ns;
+  std::optional<uint64_t>&length = wait.timeout_ns, &left = wait.timeout_left_ns;
   if (left) {  // as of the snapshot, whose ages stand beside it
     uint64_t deadline = *left + inspection.mono_ns;
     left = deadline > snapshot.begin_mono_ns ? deadline - snapshot.begin_mono_ns : 0;
   }
   if (length && !left && blocked_ns) left = *length - std::min(*length, *blocked_ns);
   if (left && !length && blocked_ns) length = *left + *blocked_ns;
-  // Of a process as a whole, by its leader's number.
-  bool whole = wait.holder.state == HolderState::alive && wait.holder.tid == 0;
-  uint32_t holder_tid = whole ? wait.holder.pid : wait.holder.tid;
-  bool in_syscall = (record.marks & LOITER_MARK_REGS) && record.regs.syscall >= 0;
-  return {{"kind", to_string(wait.kind)},
-          {"syscall", in_syscall ? Json(syscall_name(record.regs.syscall, record.marks & LOITER_MARK_COMPAT))
-                                 : Json(nullptr)},
-          {"object", text_or_null(wait.object)},
-          {"holder_tid", number_or_null(holder_tid)},
-          {"holder_pid", number_or_null(wait.holder.pid)},
-          {"holder_name", holder_name(snapshot, inspection, wait.holder)},
-          {"holder_state", holder_state(wait.holder.state)},
-          {"timeout_ns", value_or_null(length)},
-          {"timeout_left_ns", value_or_null(left)},
-          {"bounded", value_or_null(wait.bounded)},
-          {"detail", text_or_null(wait.detail)},
-          {"private", value_or_null(wait.is_private)},
-          {"fd", wait.fd < 0 ? Json(nullptr) : Json(wait.fd)},
-          {"peers", peers_json(snapshot, wait.peers)}};
+  const bool in_syscall = (record.marks & LOITER_MARK_REGS) && record.regs.syscall >= 0;
+  return wait_json(snapshot, wait,
+                   syscall_or_null(in_syscall ? record.regs.syscall : -1, record.marks & LOITER_MARK_COMPAT),
+                   holder_name(snapshot, inspection, wait.holder));
 }
 
 }  // namespace loiter

@@ -33,6 +33,11 @@ Json process_identity(const Snapshot& snapshot, const ProcessView& process);
 // A start routine of `inspection` (API.md); null where it is not known.
 Json routine_json(const Inspection& inspection, const std::optional<uint32_t>& index);
 
+Json syscall_or_null(int64_t number, bool compat);
+
+// A wait (API.md) of which it is known in which call, and who it is on by name.
+Json wait_json(const Snapshot& snapshot, const Wait& wait, const Json& syscall, const Json& holder_name);
+
 // What a thread of `inspection` waits for (API.md); null where it does not, or was not looked at. `snapshot`
 // gives names to holders and peers in other processes; `blocked_ns` makes of a timeout what is left of it.
 Json wait_json(const Snapshot& snapshot, const Inspection& inspection, const InspectedThread* thread,

@@ -105,66 +105,6 @@ Json ended_row(const Snapshot& snapshot, const EndedThread& thread) {
           {"cpu_ns", thread.cpu_ns}};
 }
 
-Json finding_thread(const ThreadView& thread) {
-  Json json = {{"tid", thread.key.tid},
-               {"name", to_valid_utf8(thread.name.view())},
-               {"state", to_string(thread.state)},
-               {"blocked_ns", value_or_null(thread.blocked_ns)},
-               {"blocked_max_ns", value_or_null(thread.blocked_max_ns)},
-               {"exactness", exactness_or_null(thread)}};
-  json["wait"] = {{"syscall", syscall_or_null(thread)}};
-  return json;
-}
-
-Json finding_json(const Snapshot& snapshot, const Finding& finding) {
-  const ThreadView& first = *finding.threads.front();
-  Json json = {{"id", finding.id},
-               {"kind", finding.kind},
-               {"severity", to_string(finding.severity)},
-               {"certainty", to_string(finding.certainty)},
-               {"subject", "thread"},
-               {"process", process_identity(snapshot, *finding.process)},
-               {"count", finding.threads.size()},
-               {"blocked_ns", value_or_null(first.blocked_ns)},
-               {"blocked_max_ns", value_or_null(first.blocked_max_ns)},
-               {"exactness", exactness_or_null(first)},
-               {"threads", Json::array()},
-               {"summary", to_valid_utf8(finding.summary)},
-               {"evidence",
-                {{"threshold_ns", finding.threshold_ns},
-                 {"voluntary_switches", first.voluntary_switches},
-                 {"involuntary_switches", first.involuntary_switches}}},
-               {"hint", finding.hint}};
-  for (const ThreadView* thread : finding.threads) json["threads"].push_back(finding_thread(*thread));
-  std::string now = snapshot.wall.format(snapshot.begin_boot_ns);
-  json["first_seen"] = now;  // a look, not a watch: it has no memory of earlier ones
-  json["last_seen"] = now;
-  return json;
-}
-
-Json overdue_row(const OverdueThread& item) {
-  Json row = {{"pid", item.process->key.tid},
-              {"tid", item.thread->key.tid},
-              {"comm", to_valid_utf8(item.process->comm.view())},
-              {"name", to_valid_utf8(item.thread->name.view())},
-              {"state", to_string(item.thread->state)}};
-  add_blocked(row, *item.thread);
-  return row;
-}
-
-Json not_judged(const Snapshot& snapshot, uint64_t threshold_ns, std::optional<uint32_t> pid) {
-  Json list = Json::array();
-  if (size_t undated = count_undated(snapshot, threshold_ns, pid)) {
-    list.push_back(
-        {{"kind", "overdue"},
-         {"reason", std::to_string(undated) +
-                        (undated == 1 ? " blocked thread has" : " blocked threads have") +
-                        " an age only since loiter looked: when it last ran could not be told; look --for "
-                        "longer than the threshold"}});
-  }
-  return list;
-}
-
 uint64_t own_pss_bytes() {
   std::ifstream file("/proc/self/smaps_rollup");
   std::string word;
@@ -193,6 +133,14 @@ Json capabilities_json(const DaemonFacts& facts) {
   for (const auto& capability : facts.capabilities)
     list.push_back({{"name", capability.name}, {"held", capability.held}, {"reason", capability.reason}});
   return list;
+}
+
+Json config_json(const DaemonFacts::ConfigFile& config, const Snapshot& snapshot) {
+  return {
+      {"path", to_valid_utf8(config.path)},
+      {"loaded", config.loaded_boot_ns ? Json(snapshot.wall.format(config.loaded_boot_ns)) : Json(nullptr)},
+      {"rules", config.rules},
+      {"failed", config.failed.empty() ? Json(nullptr) : Json(to_valid_utf8(config.failed))}};
 }
 
 Json losses_json(const Picture& picture) {
@@ -232,6 +180,7 @@ std::string status_document(const Picture& picture, size_t event_streams, const 
                   {"kernel", facts.kernel},
                   {"arch", facts.architecture},
                   {"cpus", facts.cpus}};
+  json["config"] = config_json(facts.config, snapshot);
   json["features"] = features_json(facts);
   json["capabilities"] = capabilities_json(facts);
   json["census"] = {{"passes", picture.cost.passes},
@@ -302,21 +251,6 @@ std::string process_document(const Picture& picture, const ProcessView& process,
     return origins ? with_field(std::move(text), "created_by", sites.created_by(*thread)) : text;
   });
   document.field("ended_dropped", process.ended_dropped);
-  return std::move(document).finish();
-}
-
-std::string scan_document(const Picture& picture, uint64_t threshold_ns, std::optional<uint32_t> pid,
-                          bool strict) {
-  const Snapshot& snapshot = *picture.snapshot;
-  DocumentWriter document = begin_document(snapshot);
-  document.field("threshold_ns", threshold_ns);
-  std::vector<OverdueThread> overdue = find_overdue(snapshot, threshold_ns, pid);
-  std::vector<Finding> findings;
-  if (strict) findings = overdue_findings(overdue, threshold_ns);
-  document.array("findings", findings,
-                 [&](const Finding& finding) { return finding_json(snapshot, finding); });
-  document.array("overdue", overdue, overdue_row);
-  document.field("not_judged", not_judged(snapshot, threshold_ns, pid));
   return std::move(document).finish();
 }
 

@@ -23,8 +23,6 @@ std::string processes_document(const Picture& picture, uint64_t threshold_ns);
 // made.
 std::string process_document(const Picture& picture, const ProcessView& process, uint64_t threshold_ns,
                              const Inspection* inspection = nullptr, bool origins = false);
-std::string scan_document(const Picture& picture, uint64_t threshold_ns, std::optional<uint32_t> pid,
-                          bool strict);
 std::string error_document(std::string_view code, std::string_view message);
 
 }  // namespace loiter

@@ -7,6 +7,7 @@
 
 #include "daemon/base/bytes.h"
 #include "daemon/serve/documents.h"
+#include "daemon/serve/finding_documents.h"
 #include "daemon/serve/pthread_documents.h"
 
 namespace loiter {
@@ -73,16 +74,15 @@ Json event_json(const Event& event, const std::string& old_name, const WallClock
 
 }  // namespace
 
-std::unique_ptr<EventHub::Reader> EventHub::open(std::optional<uint32_t> pid, uint64_t now_boot_ns,
-                                                 std::function<void()> wake, bool pthreads) {
+std::unique_ptr<EventHub::Reader> EventHub::open(const StreamWish& wish, uint64_t now_boot_ns,
+                                                 std::function<void()> wake) {
   auto reader = std::make_unique<Reader>();
   Json start = {{"schema", kSchema}};
   start.update(head("start", now_boot_ns, WallClock::now()));
   std::lock_guard lock(mutex_);
   if (readers_.size() >= kMaxReaders) return nullptr;
   reader->hub_ = this;
-  reader->pid_ = pid;
-  reader->pthreads_ = pthreads;
+  reader->wish_ = wish;
   reader->start_boot_ns_ = now_boot_ns;
   reader->next_ = first_ + lines_.size();
   reader->pending_ = dump(start) + '\n';
@@ -117,7 +117,8 @@ void EventHub::append(Line line) {
 void EventHub::push(const Event& event, const std::string& old_name, const WallClock& wall) {
   if (reader_count() == 0) return;
   append({event.task.tgid, event.type == LOITER_EVENT_BIRTH ? event.creator.tgid : event.task.tgid,
-          event.boot_ns, event.type == LOITER_EVENT_PTHREAD, dump(event_json(event, old_name, wall)) + '\n'});
+          event.boot_ns, event.type == LOITER_EVENT_PTHREAD ? Line::Only::pthreads : Line::Only::everybody,
+          dump(event_json(event, old_name, wall)) + '\n'});
 }
 
 void EventHub::push_probes(const ProbeNote& note, const WallClock& wall) {
@@ -126,8 +127,24 @@ void EventHub::push_probes(const ProbeNote& note, const WallClock& wall) {
   json["placed"] = note.placed;
   json["failed"] = Json::array();
   for (const UprobeStatus::Failure& failure : note.failed) json["failed"].push_back(failure_json(failure));
-  append({note.pid, note.pid, note.boot_ns, true, dump(json) + '\n'});
+  append({note.pid, note.pid, note.boot_ns, Line::Only::pthreads, dump(json) + '\n'});
   flush();
+}
+
+std::string EventHub::finding_line(const char* change, const KeptFinding& kept, const Snapshot& snapshot) {
+  Json json =
+      head("finding", kept.resolved_boot_ns ? kept.resolved_boot_ns : kept.last_boot_ns, snapshot.wall);
+  json["change"] = change;
+  json["pid"] = kept.finding.process.key.tid;
+  json["finding"] = finding_json(snapshot, kept);
+  return dump(json) + '\n';
+}
+
+void EventHub::push_finding(const char* change, const KeptFinding& kept, const Snapshot& snapshot) {
+  if (reader_count() == 0) return;
+  const uint32_t pid = kept.finding.process.key.tid;
+  // As of now: it was judged after the census whose time it bears.
+  append({pid, pid, boottime_now_ns(), Line::Only::findings, finding_line(change, kept, snapshot)});
 }
 
 void EventHub::push_lost(uint64_t count, const std::string& cause, const WallClock& wall) {
@@ -136,7 +153,7 @@ void EventHub::push_lost(uint64_t count, const std::string& cause, const WallClo
   Json json = head("lost", now, wall);
   json["count"] = count;
   json["cause"] = cause;
-  append({0, 0, now, false, dump(json) + '\n'});
+  append({0, 0, now, Line::Only::everybody, dump(json) + '\n'});
 }
 
 void EventHub::flush() {
@@ -155,11 +172,13 @@ bool EventHub::next_line(Reader& reader, std::string& text) {
     text = dump(json) + '\n';
     return true;
   }
+  const StreamWish& wish = reader.wish_;
   while (reader.next_ < first_ + lines_.size()) {
     const Line& line = lines_[reader.next_++ - first_];
     bool concerns =
-        !reader.pid_ || line.creator_pid == 0 || line.pid == *reader.pid_ || line.creator_pid == *reader.pid_;
-    if (line.pthreads && !reader.pthreads_) continue;
+        !wish.pid || line.creator_pid == 0 || line.pid == *wish.pid || line.creator_pid == *wish.pid;
+    if (line.only == Line::Only::pthreads && !wish.pthreads) continue;
+    if (line.only == Line::Only::findings && !wish.findings) continue;
     // What came out of the ring after the stream began may have happened before.
     if (!concerns || line.boot_ns < reader.start_boot_ns_) continue;
     text = line.text;
@@ -171,6 +190,11 @@ bool EventHub::next_line(Reader& reader, std::string& text) {
 bool EventHub::Reader::ready() const {
   std::lock_guard lock(hub_->mutex_);
   return next_ < hub_->first_ + hub_->lines_.size();
+}
+
+void EventHub::Reader::add_line(const std::string& line) {
+  std::lock_guard lock(hub_->mutex_);
+  pending_ += line;
 }
 
 size_t EventHub::Reader::take(char* to, size_t size) {

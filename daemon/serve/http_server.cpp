@@ -21,8 +21,9 @@ namespace loiter {
 namespace {
 
 constexpr unsigned kMaxConnections = 256;
-constexpr unsigned kIdleSeconds = 30;            // of a connection that neither asks nor reads
-constexpr uint64_t kMaxWaitNs = 10'000'000'000;  // for a census that succeeds
+constexpr unsigned kIdleSeconds = 30;                   // of a connection that neither asks nor reads
+constexpr uint64_t kMaxWaitNs = 10'000'000'000;         // for a census that succeeds
+constexpr uint64_t kMaxVerdictWaitNs = 30'000'000'000;  // for a verdict, which may look into many processes
 constexpr size_t kHeaderBytes = 32 * 1024;
 constexpr size_t kStreamBlock = 32 * 1024;
 constexpr size_t kLargeBody = 1024 * 1024;
@@ -57,6 +58,7 @@ struct HttpServer::Impl {
   MHD_Result handle(Exchange& exchange);
   MHD_Result start_stream(Exchange& exchange);
   bool lacks_census(const Exchange& exchange) const;
+  bool lacks_verdict(const Exchange& exchange) const;
   bool waits_in_vain(const Exchange& exchange) const;
   bool must_wait(const Exchange& exchange) const;
   void suspend(Exchange& exchange);  // mutex held
@@ -162,13 +164,22 @@ bool HttpServer::Impl::lacks_census(const Exchange& exchange) const {
   return Api::wants_fresh(exchange.request) && picture->snapshot->begin_mono_ns < exchange.arrived_mono_ns;
 }
 
-// Censuses have failed for so long that whoever waits for one should hear of it.
+bool HttpServer::Impl::lacks_verdict(const Exchange& exchange) const {
+  if (!parts.verdicts || exchange.is_stream || !Api::wants_verdicts(exchange.request)) return false;
+  const VerdictsPtr verdicts = parts.verdicts->latest();
+  if (!verdicts) return true;
+  return Api::wants_fresh(exchange.request) && verdicts->snapshot->begin_mono_ns < exchange.arrived_mono_ns;
+}
+
+// Censuses have failed, or looks gone on, for so long that whoever waits should hear of it.
 bool HttpServer::Impl::waits_in_vain(const Exchange& exchange) const {
-  return lacks_census(exchange) && monotonic_now_ns() - exchange.arrived_mono_ns > kMaxWaitNs;
+  const uint64_t waited = monotonic_now_ns() - exchange.arrived_mono_ns;
+  return (lacks_census(exchange) && waited > kMaxWaitNs) ||
+         (lacks_verdict(exchange) && waited > kMaxVerdictWaitNs);
 }
 
 bool HttpServer::Impl::must_wait(const Exchange& exchange) const {
-  return lacks_census(exchange) && !waits_in_vain(exchange);
+  return (lacks_census(exchange) || lacks_verdict(exchange)) && !waits_in_vain(exchange);
 }
 
 void HttpServer::Impl::suspend(Exchange& exchange) {
@@ -191,12 +202,17 @@ MHD_Result HttpServer::Impl::handle(Exchange& exchange) {
     std::lock_guard lock(mutex);
     if (!stopping && must_wait(exchange)) {
       suspend(exchange);
-      parts.request_census();
+      if (lacks_verdict(exchange)) parts.request_verdict(exchange.arrived_mono_ns);
+      if (lacks_census(exchange)) parts.request_census();
       return MHD_YES;
     }
     if (waits_in_vain(exchange))
-      return reply(exchange.connection,
-                   Api::error(503, "not_ready", "no census has succeeded meanwhile: see the log of loiterd"));
+      return reply(
+          exchange.connection,
+          Api::error(503, "not_ready",
+                     lacks_census(exchange)
+                         ? "no census has succeeded meanwhile: see the log of loiterd"
+                         : "looking into processes takes long here: ask again, or see the log of loiterd"));
   }
   if (start_inspection(exchange)) return MHD_YES;
   return reply(exchange.connection,
@@ -232,22 +248,23 @@ void HttpServer::Impl::on_inspected(Exchange* exchange, InspectAnswerPtr answer)
 }
 
 MHD_Result HttpServer::Impl::start_stream(Exchange& exchange) {
-  Result<std::optional<uint32_t>> pid = Api::stream_pid(exchange.request);
-  if (!pid) return reply(exchange.connection, Api::error(400, "bad_request", pid.error().message));
-  const bool pthreads = Api::wants_pthreads(exchange.request);
+  Result<StreamWish> wish = Api::stream_wish(exchange.request);
+  if (!wish) return reply(exchange.connection, Api::error(400, "bad_request", wish.error().message));
+  if (wish->findings && parts.request_verdict) parts.request_verdict(exchange.arrived_mono_ns);
   // The hub calls this under its own lock, and the server's lock is never held when the hub is called.
-  exchange.reader = parts.hub.open(
-      *pid, boottime_now_ns(),
-      [this, &exchange] {
-        std::lock_guard lock(mutex);
-        resume(exchange);
-      },
-      pthreads);
+  exchange.reader = parts.hub.open(*wish, boottime_now_ns(), [this, &exchange] {
+    std::lock_guard lock(mutex);
+    resume(exchange);
+  });
   if (!exchange.reader)
     return reply(exchange.connection, Api::error(503, "busy", "too many event streams are open"));
-  if (pthreads && *pid) {
-    auto attached =
-        parts.attach ? parts.attach(**pid) : Error{Error::Kind::unavailable, "there are no uprobes here"};
+  if (const VerdictsPtr verdicts = wish->findings && parts.verdicts ? parts.verdicts->latest() : nullptr)
+    for (const KeptFindingPtr& kept : verdicts->live)
+      if (!wish->pid || kept->finding.process.key.tid == *wish->pid)
+        exchange.reader->add_line(EventHub::finding_line("current", *kept, *verdicts->snapshot));
+  if (wish->pthreads && wish->pid) {
+    auto attached = parts.attach ? parts.attach(*wish->pid)
+                                 : Error{Error::Kind::unavailable, "there are no uprobes here"};
     if (!attached) {
       parts.hub.close(*std::exchange(exchange.reader, nullptr));
       return reply(exchange.connection, Api::error(503, "no_uprobes", attached.error().message));

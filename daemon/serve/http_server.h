@@ -25,6 +25,10 @@ class HttpServer {
     // Thread-safe; looks inside a process. Must never call back once the server is being destroyed: stop the
     // inspector first. Empty: nobody looks.
     std::function<void(const InspectRequest&, Inspector::Done)> inspect = {};
+    // Verdicts, and who comes to them when asked for one on a picture taken since `mono_ns`; thread-safe.
+    // Null and empty: nobody does.
+    const VerdictBoard* verdicts = nullptr;
+    std::function<void(uint64_t mono_ns)> request_verdict = {};
     // Has the calls of this process' thread library told while what it gives is kept. Empty: they cannot be.
     std::function<Result<std::shared_ptr<void>>(uint32_t pid)> attach = {};
   };
@@ -36,8 +40,8 @@ class HttpServer {
   // Takes over a connected stream socket.
   void add_connection(Fd connection);
 
-  // A picture was published: requests that waited for one go on. Also looks whether listeners of quiet
-  // streams are still there.
+  // A picture or a verdict was published: requests that waited for one go on. Also looks whether listeners of
+  // quiet streams are still there.
   void notify_published();
 
   struct Impl;  // of the .cpp file alone

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/detect/verdicts.h"
 #include "daemon/model/pthread_book.h"
 #include "daemon/model/snapshot.h"
 #include "daemon/sensors/bpf.h"
@@ -17,12 +18,18 @@
 
 namespace loiter {
 
-// What stays the same while the daemon runs.
+// What stays the same while the daemon runs, but for what a configuration that is loaded again changes.
 struct DaemonFacts {
   struct Capability {
     std::string name;
     bool held = false;
     std::string reason;
+  };
+  struct ConfigFile {
+    std::string path;             // where it is looked for
+    uint64_t loaded_boot_ns = 0;  // what holds was read then; 0: there was no such file
+    size_t rules = 0;
+    std::string failed;  // why the file as it is now was not taken; empty: it was
   };
   bool is_private = false;
   bool kernel_threads = false;
@@ -33,6 +40,7 @@ struct DaemonFacts {
   std::string kernel;
   std::string architecture;
   uint32_t cpus = 0;
+  ConfigFile config;
   std::vector<Feature> features;
   std::vector<Capability> capabilities;
   std::vector<BpfMapSize> maps;
@@ -67,22 +75,25 @@ struct Picture {
   }
 };
 
-// Hands pictures from the collector to whoever answers.
-class Board {
+// Hands the newest of something from the thread that makes it to whoever answers.
+template <typename T>
+class NewestOf {
  public:
-  void publish(std::shared_ptr<const Picture> picture) {
+  void publish(std::shared_ptr<const T> made) {
     std::lock_guard lock(mutex_);
-    picture_ = std::move(picture);
+    latest_ = std::move(made);
   }
   // Null before the first one.
-  std::shared_ptr<const Picture> latest() const {
+  std::shared_ptr<const T> latest() const {
     std::lock_guard lock(mutex_);
-    return picture_;
+    return latest_;
   }
 
  private:
   mutable std::mutex mutex_;
-  std::shared_ptr<const Picture> picture_;
+  std::shared_ptr<const T> latest_;
 };
+using Board = NewestOf<Picture>;
+using VerdictBoard = NewestOf<Verdicts>;
 
 }  // namespace loiter

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <map>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "daemon/base/bytes.h"
+#include "daemon/detect/unjoined.h"
 #include "daemon/serve/document_parts.h"
+#include "daemon/serve/finding_documents.h"
 #include "daemon/serve/pthread_documents.h"
 
 namespace loiter {
@@ -105,29 +108,14 @@ class Unjoined {
   std::optional<uint64_t> total_bytes_ = 0;
 };
 
-Json finding_json(const Snapshot& snapshot, const ProcessView& process, const Unjoined& unjoined,
-                  uint64_t count) {
-  const std::string what = count == 1 ? "1 thread" : std::to_string(count) + " threads";
-  std::string summary = to_valid_utf8(process.comm.view()) + " (" + std::to_string(process.key.tid) +
-                        "): " + what + " ended and nobody joined " + (count == 1 ? "it" : "them");
-  const std::string now = snapshot.wall.format(snapshot.begin_boot_ns);
-  return {
-      {"id", "unjoined-" + std::to_string(process.key.tid) + "-" + std::to_string(process.key.start_boot_ns)},
-      {"kind", "unjoined"},
-      {"severity", "warning"},
-      {"certainty", "proven"},
-      {"subject", "thread"},
-      {"process", process_identity(snapshot, process)},
-      {"count", count},
-      {"blocked_ns", nullptr},
-      {"blocked_max_ns", nullptr},
-      {"exactness", nullptr},
-      {"threads", Json::array()},
-      {"summary", summary},
-      {"evidence", {{"unjoined", count}, {"stack_bytes", value_or_null(unjoined.stack_bytes())}}},
-      {"hint", "join each thread, or make it detached: until then its stack is not given back"},
-      {"first_seen", now},
-      {"last_seen", now}};
+// Where the lists tell nothing, what uprobes have seen is a lower bound.
+std::optional<Finding> find_all(const Snapshot& snapshot, const ProcessView& process,
+                                const Inspection& inspection, const PthreadsView* probed) {
+  if (inspection.pthreads) {
+    const std::optional<UnjoinedProcess> told = unjoined_of(inspection, snapshot);
+    return told ? all_unjoined(process, *told) : std::nullopt;
+  }
+  return probed ? all_unjoined(process, unjoined_of(*probed, snapshot)) : std::nullopt;
 }
 
 // Children that ended and that nobody has waited for.
@@ -177,12 +165,15 @@ std::string unjoined_document(const Picture& picture, const ProcessView& process
                  [&](const UnjoinedThread& thread) { return unjoined.thread_row(thread); });
   document.array("zombies", zombies_of(snapshot, process.key.tid),
                  [&](const ProcessView* child) { return zombie_row(snapshot, *child); });
-  // Where the lists tell nothing, what uprobes have seen is a lower bound.
   const PthreadsView* probed = picture.pthreads_of(process);
   document.field("probes", probes_json(snapshot, probed));
-  const uint64_t count = counts ? threads.size() : probed ? probed->unjoined.size() : 0;
   Json findings = Json::array();
-  if (count > 0) findings.push_back(finding_json(snapshot, process, unjoined, count));
+  if (std::optional<Finding> finding = find_all(snapshot, process, inspection, probed)) {
+    KeptFinding now;
+    now.first_boot_ns = now.last_boot_ns = snapshot.begin_boot_ns;
+    now.finding = std::move(*finding);
+    findings.push_back(finding_json(snapshot, now));
+  }
   document.field("findings", findings);
   return std::move(document).finish();
 }

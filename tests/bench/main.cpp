@@ -30,6 +30,7 @@ constexpr std::array kSections{Section{"census", measure_census},     Section{"s
                                Section{"stacks", measure_stacks},     Section{"inspect", measure_inspect},
                                Section{"look", measure_look},         Section{"pthreads", measure_pthreads},
                                Section{"origins", measure_origins},   Section{"pause", measure_pause},
+                               Section{"detect", measure_detect},     Section{"check", measure_check},
                                Section{"steps", measure_steps}};
 
 // Interrupted system calls return, so that each section leaves through its destructors: no process stays.

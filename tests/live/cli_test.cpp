@@ -61,7 +61,7 @@ TEST_F(Cli, EveryCommandPrintsOneJsonDocument) {
 }
 
 TEST_F(Cli, EveryCommandHasHelp) {
-  for (const char* command : {"top", "ps", "tree", "events", "doctor", "scan"}) {
+  for (const char* command : {"top", "ps", "tree", "events", "doctor", "scan", "findings", "check"}) {
     const RunResult result = run({loiter_path(), command, "--help"});
     EXPECT_EQ(to_string(result.status), "exit 0") << command;
     EXPECT_NE(result.out.find("--"), std::string::npos) << command;

@@ -38,6 +38,9 @@ TEST(Options, Commands) {
   EXPECT_EQ(parsed({"chain", "5"}).command, Command::chain);
   EXPECT_EQ(parsed({"why", "5"}).command, Command::why);
   EXPECT_EQ(parsed({"unjoined", "5"}).command, Command::unjoined);
+  EXPECT_EQ(parsed({"explain", "stuck-5-0a"}).command, Command::explain);
+  EXPECT_EQ(parsed({"explain", "stuck-5-0a", "--ignore"}).finding, "stuck-5-0a");
+  EXPECT_TRUE(parsed({"explain", "stuck-5-0a", "--ignore"}).print_rule);
 }
 
 TEST(Options, Defaults) {
@@ -150,6 +153,43 @@ TEST(Options, Version) {
   const EarlyExit exit = exit_of({"--version"});
   EXPECT_EQ(exit.code, 0);
   EXPECT_THAT(exit.out, ::testing::MatchesRegex("loiter [0-9]+\\.[0-9]+\\.[0-9]+\n"));
+}
+
+TEST(Options, CheckTakesWhatStandsBehindTheMark) {
+  const Options options =
+      parsed({"check",    "--grace",     "2s",     "--ignore", "a*",      "--ignore=b", "--follow",
+              "--within", "1m",          "--json", "/j",       "--junit", "/x",         "--report-threads-of",
+              "jvm",      "--threshold", "1s",     "--",       "top",     "--once",     "--",
+              "-x"});
+  EXPECT_EQ(options.command, Command::check);
+  EXPECT_EQ(options.words, (Words{"top", "--once", "--", "-x"}));
+  EXPECT_EQ(options.grace_ns, 2'000'000'000u);
+  EXPECT_EQ(options.within_ns, 60'000'000'000u);
+  EXPECT_EQ(options.threshold_ns, 1'000'000'000u);
+  EXPECT_EQ(options.ignore, (Words{"a*", "b"}));
+  EXPECT_EQ(options.count_runtimes, Words{"jvm"});
+  EXPECT_EQ(options.json_file, "/j");
+  EXPECT_EQ(options.junit_file, "/x");
+  EXPECT_TRUE(options.follow);
+  const Options plain = parsed({"check", "--", "true"});
+  EXPECT_FALSE(plain.follow || plain.within_ns || plain.json_file || plain.junit_file || plain.json);
+  EXPECT_EQ(plain.grace_ns, 0u);
+}
+
+TEST(Options, CheckRefusesWithACodeThatIsNotTheCommands) {
+  for (const Words& words :
+       {Words{"check"}, Words{"check", "--"}, Words{"check", "true"},
+        Words{"check", "--grace", "2", "--", "true"}, Words{"check", "--json", "-", "--", "true"},
+        Words{"check", "--json", "--", "true"}, Words{"--json", "check", "--", "true"},
+        Words{"check", "--ignore", "", "--", "true"},
+        Words{"check", "--report-threads-of", "perl", "--", "true"},
+        Words{"check", "--bogus", "--", "true"}}) {
+    const EarlyExit exit = exit_of(words);
+    EXPECT_EQ(exit.code, 125) << ::testing::PrintToString(words);
+    EXPECT_NE(exit.complaint, "") << ::testing::PrintToString(words);
+  }
+  EXPECT_EQ(exit_of({"check", "--help"}).code, 0);
+  EXPECT_THAT(exit_of({"check", "--help"}).out, HasSubstr("-- COMMAND"));
 }
 
 }  // namespace

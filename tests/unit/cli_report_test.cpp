@@ -224,6 +224,22 @@ TEST(Doctor, TellsWhatAUprobeCostsWhereTheyAreAndWhereNot) {
   EXPECT_THAT(lines, Contains(AllOf(HasSubstr("degraded"), HasSubstr("uprobes"), HasSubstr("refused"))));
 }
 
+TEST(Doctor, TellsOfTheConfigurationAndOfAFileThatIsBad) {
+  json with = status();
+  with["config"] = {{"path", "/c\n"}, {"loaded", nullptr}, {"rules", 0}, {"failed", nullptr}};
+  auto lines = doctor_lines(doctor_document(with, "", {}));
+  EXPECT_THAT(lines, Contains("configuration: /c\\n: not there, all is as built in"));
+  with["config"]["failed"] = "x";
+  EXPECT_THAT(doctor_lines(doctor_document(with, "", {})),
+              Contains("configuration: /c\\n: not taken, all is as built in"));
+  with["config"] = {{"path", "/c"}, {"loaded", "t"}, {"rules", 3}, {"failed", "/c:1:2: bad\n/c:3:4: worse"}};
+  lines = doctor_lines(doctor_document(with, "", {}));
+  EXPECT_THAT(lines, Contains("configuration: /c, 3 rules, read t"));
+  EXPECT_THAT(lines, Contains(AllOf(HasSubstr("degraded"), HasSubstr("config"),
+                                    HasSubstr("is not taken: /c:1:2: bad; /c:3:4: worse"))));
+  EXPECT_THAT(lines.back(), HasSubstr("with less in: task_stack, CAP_SYS_PTRACE, config"));
+}
+
 TEST(Doctor, FailedCensusesAreToldOf) {
   json bad = status();
   bad["census"]["failed"] = 3;

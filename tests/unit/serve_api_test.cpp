@@ -178,9 +178,9 @@ TEST_F(ApiTest, StrictAndFreshAreAskedForByOne) {
 TEST_F(ApiTest, TheStreamTakesAPid) {
   EXPECT_TRUE(Api::is_stream({"/v1/events", {}}));
   EXPECT_FALSE(Api::is_stream({"/v1/events/", {}}));
-  EXPECT_EQ(*Api::stream_pid({"/v1/events", {{"pid", "12"}}}), 12u);
-  EXPECT_EQ(*Api::stream_pid({"/v1/events", {}}), std::nullopt);
-  EXPECT_FALSE(Api::stream_pid({"/v1/events", {{"pid", "x"}}}));
+  EXPECT_EQ(Api::stream_wish({"/v1/events", {{"pid", "12"}}})->pid, 12u);
+  EXPECT_EQ(Api::stream_wish({"/v1/events", {}})->pid, std::nullopt);
+  EXPECT_FALSE(Api::stream_wish({"/v1/events", {{"pid", "x"}}}));
 }
 
 TEST_F(ApiTest, ForeignBytesInARequestDoNoHarm) {

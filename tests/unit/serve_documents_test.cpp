@@ -1,6 +1,8 @@
 // The documents of the API: every field that API.md names, null where a thing is not known, and foreign
 // bytes.
 #include "daemon/serve/documents.h"
+
+#include "daemon/serve/finding_documents.h"
 #include "daemon/serve/pthread_documents.h"
 
 #include <gtest/gtest.h>
@@ -116,6 +118,20 @@ TEST(StatusDocument, HoldsWhatTheContractNames) {
   EXPECT_GT(status["memory"]["pss_bytes"], 0);
 }
 
+TEST(StatusDocument, TellsOfTheConfiguration) {
+  auto picture = sample();
+  EXPECT_EQ(json::parse(status_document(*picture, 0))["config"],
+            (json{{"path", ""}, {"loaded", nullptr}, {"rules", 0}, {"failed", nullptr}}));
+  auto facts = std::make_shared<DaemonFacts>(*picture->facts);
+  facts->config = {.path = "/x\xff", .loaded_boot_ns = kSecond, .rules = 2, .failed = "/x:1:1: bad"};
+  picture->facts = facts;
+  EXPECT_EQ(json::parse(status_document(*picture, 0))["config"],
+            (json{{"path", "/x\xef\xbf\xbd"},
+                  {"loaded", "2001-09-09T01:46:41.000000000Z"},
+                  {"rules", 2},
+                  {"failed", "/x:1:1: bad"}}));
+}
+
 TEST(StatusDocument, OfADaemonOlderThanItsLastCensusCountsNoNegativeTime) {
   auto picture = sample();
   auto facts = std::make_shared<DaemonFacts>(*picture->facts);
@@ -204,7 +220,7 @@ TEST(ProcessDocument, OfAnEndedProcessSaysWhen) {
 }
 
 TEST(ScanDocument, OverdueAloneMakesNoFinding) {
-  const json document = json::parse(scan_document(*sample(), 30 * kSecond, {}, false));
+  const json document = json::parse(scan_document(*sample(), nullptr, 30 * kSecond, {}, false));
   EXPECT_EQ(document["threshold_ns"], 30 * kSecond);
   EXPECT_EQ(document["findings"], json::array());
   EXPECT_EQ(document["not_judged"], json::array());
@@ -216,13 +232,15 @@ TEST(ScanDocument, OverdueAloneMakesNoFinding) {
 }
 
 TEST(ScanDocument, StrictlyEachIsAFindingInTheFormOfTheDesign) {
-  const json document = json::parse(scan_document(*sample(), 30 * kSecond, 100, true));
+  const json document = json::parse(scan_document(*sample(), nullptr, 30 * kSecond, 100, true));
   ASSERT_EQ(document["findings"].size(), 1u);
   const json& finding = document["findings"][0];
-  EXPECT_EQ(keys_of(finding),
-            (std::set<std::string>{"id", "kind", "severity", "certainty", "subject", "process", "count",
-                                   "blocked_ns", "blocked_max_ns", "exactness", "threads", "summary",
-                                   "evidence", "hint", "first_seen", "last_seen"}));
+  EXPECT_EQ(
+      keys_of(finding),
+      (std::set<std::string>{
+          "id",         "kind",           "severity",   "certainty", "subject",  "process",    "count",
+          "blocked_ns", "blocked_max_ns", "exactness",  "threads",   "chain",    "summary",    "evidence",
+          "hint",       "since",          "first_seen", "last_seen", "resolved", "resolution", "rule"}));
   EXPECT_EQ(finding["kind"], "overdue");
   EXPECT_EQ(finding["severity"], "warning");
   EXPECT_EQ(finding["subject"], "thread");
@@ -239,7 +257,7 @@ TEST(ScanDocument, SaysWhatCouldNotBeJudged) {
   process.threads[0].exactness = Exactness::lower_bound;
   auto snapshot = make_snapshot({process});
   picture->snapshot = snapshot;
-  const json document = json::parse(scan_document(*picture, kSecond, {}, false));
+  const json document = json::parse(scan_document(*picture, nullptr, kSecond, {}, false));
   ASSERT_EQ(document["not_judged"].size(), 1u);
   EXPECT_EQ(document["not_judged"][0]["kind"], "overdue");
   EXPECT_TRUE(document["not_judged"][0]["reason"].get<std::string>().starts_with("1 blocked thread has "));
@@ -258,7 +276,7 @@ TEST(Documents, ForeignBytesComeOutAsValidUtf8) {
   const ProcessView& view = picture->snapshot->processes[0];
   EXPECT_EQ(json::parse(processes_document(*picture, 1))["processes"][0]["comm"], replaced);
   EXPECT_EQ(json::parse(process_document(*picture, view, 1))["process"]["exe"], "/tmp/" + replaced);
-  EXPECT_EQ(json::parse(scan_document(*picture, 1, {}, true))["overdue"][0]["name"], replaced);
+  EXPECT_EQ(json::parse(scan_document(*picture, nullptr, 1, {}, true))["overdue"][0]["name"], replaced);
   EXPECT_EQ(json::parse(status_document(*picture, 0))["host"]["name"], replaced);
   EXPECT_EQ(json::parse(error_document("x", nasty))["error"]["message"], replaced);
 }

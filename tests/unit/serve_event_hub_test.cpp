@@ -20,10 +20,8 @@ const WallClock kWall{1'000'000'000'000'000'000};
 // Opens a reader, and closes it when it goes.
 class Listener {
  public:
-  explicit Listener(EventHub& hub, std::optional<uint32_t> pid = {}, bool pthreads = false)
-      : hub_(hub),
-        reader_(hub.open(
-            pid, 0, [this] { ++wakes; }, pthreads)) {}
+  explicit Listener(EventHub& hub, const StreamWish& wish = {})
+      : hub_(hub), reader_(hub.open(wish, 0, [this] { ++wakes; })) {}
   ~Listener() {
     if (reader_) hub_.close(*reader_);
   }
@@ -66,7 +64,7 @@ TEST(EventHub, AStreamBeginsWithItsSchema) {
 
 TEST(EventHub, CallsOfThreadLibrariesAreForThoseWhoAsked) {
   EventHub hub;
-  Listener plain(hub), asked(hub, 1, true);
+  Listener plain(hub), asked(hub, {.pid = 1, .pthreads = true, .findings = false});
   plain.take();
   asked.take();
   Event call;
@@ -167,7 +165,7 @@ TEST(EventHub, ALineIsOneLineWhateverTheName) {
 
 TEST(EventHub, WithAPidOnlyWhatConcernsItAndItsChildrensBirths) {
   EventHub hub;
-  Listener listener(hub, 1);
+  Listener listener(hub, {.pid = 1, .pthreads = false, .findings = false});
   listener.take();
   push(hub, birth_event(task_id(3, 3, 11), task_id(1, 1, 5), 1, "child"));
   push(hub, exit_event(task_id(3, 3, 11), 2));
@@ -268,7 +266,7 @@ TEST(EventHub, MayBeUsedByManyThreads) {
   for (int i = 0; i < 3; ++i)
     threads.emplace_back([&] {
       do {
-        Listener listener(hub, 1);
+        Listener listener(hub, {.pid = 1, .pthreads = false, .findings = false});
         heard += listener.take(100).size();
       } while (!done);
     });

@@ -1,0 +1,77 @@
+// The findings of a host over time: raised once, kept up to date while they last, resolved when their cause
+// is gone.
+//
+// Owned by the thread that judges. No clock, no file: the time is that of the snapshot that was judged.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/detect/finding.h"
+#include "daemon/model/snapshot.h"
+
+namespace loiter {
+
+enum class Resolution : uint8_t { none, cause_gone, process_ended, ignored };
+const char* to_string(Resolution resolution);  // the words in the API
+
+struct KeptFinding {
+  Finding finding;  // threads, chain and stacks as they were when it was raised; ages as of `last_boot_ns`
+  uint64_t first_boot_ns = 0;
+  uint64_t last_boot_ns = 0;      // last found
+  uint64_t resolved_boot_ns = 0;  // 0: it lasts
+  Resolution resolution = Resolution::none;
+  uint64_t told_boot_ns = 0;  // when it, or a change of it, was last told…
+  uint64_t told_count = 0;    // … and how many threads it concerned then
+};
+using KeptFindingPtr = std::shared_ptr<const KeptFinding>;
+
+// Gives `found` what was seen of its threads when `before`, the same finding, was: their stacks above all.
+void keep_what_was_seen(Finding& found, const Finding& before);
+
+class FindingBook {
+ public:
+  struct Limits {
+    size_t live = 4096;
+    size_t resolved = 1024;                          // the last ones
+    uint64_t resolve_after_ns = 3'000'000'000;       // not found for so long: it is gone
+    uint64_t tell_update_after_ns = 10'000'000'000;  // changes of numbers are told no more often
+  };
+  FindingBook() : FindingBook(Limits()) {}
+  explicit FindingBook(const Limits& limits) : limits_(limits) {}
+
+  struct Changes {
+    std::vector<KeptFindingPtr> raised;
+    std::vector<KeptFindingPtr> updated;  // severity, certainty, or how many
+    std::vector<KeptFindingPtr> resolved;
+  };
+  // All that the detectors found in `snapshot`. `ignored`: ids of what a rule left out of it.
+  Changes update(std::vector<Finding> found, const Snapshot& snapshot,
+                 const std::set<std::string>& ignored = {});
+
+  // One from an earlier run of the daemon, which may last still.
+  void restore(KeptFinding finding);
+
+  // One that lasts, as of the last update; null: there is none. Good until the next one.
+  const Finding* find(const std::string& id) const;
+
+  // Those that last, by id; and those that were resolved, the last one first.
+  std::vector<KeptFindingPtr> live() const;
+  std::vector<KeptFindingPtr> resolved() const { return {resolved_.begin(), resolved_.end()}; }
+  uint64_t dropped() const { return dropped_; }  // found, but there were too many
+
+ private:
+  Limits limits_;
+  std::map<std::string, KeptFindingPtr> live_;
+  std::deque<KeptFindingPtr> resolved_;
+  uint64_t dropped_ = 0;
+};
+
+}  // namespace loiter

@@ -1,0 +1,148 @@
+// Findings by the API, the event stream and the command line: raised, told once, resolved.
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "tests/lib/await.h"
+#include "tests/lib/corpus.h"
+#include "tests/lib/daemon.h"
+#include "tests/lib/paths.h"
+
+namespace loiter::test {
+namespace {
+
+using nlohmann::json;
+
+std::unique_ptr<CorpusProgram> start(const std::string& name, const std::string& mode = "faulty") {
+  for (const json& entry : corpus_entries(mode)) {
+    if (entry.at("name") != name) continue;
+    auto program = std::make_unique<CorpusProgram>(entry, 1000);
+    if (!program->is_ready()) throw std::runtime_error(name + " does not come to its state");
+    return program;
+  }
+  throw std::runtime_error("there is no program " + name);
+}
+
+json findings_of(const Daemon& daemon, pid_t pid, const std::string& more = "") {
+  return daemon.get("/v1/findings?fresh=1&pid=" + std::to_string(pid) + more).at("findings");
+}
+
+// Lines of the log that hold `text`.
+size_t count_lines(const std::string& log, const std::string& text) {
+  size_t count = 0;
+  for (size_t at = log.find(text); at != log.npos; at = log.find(text, at + 1)) ++count;
+  return count;
+}
+
+TEST(Findings, ADeadlockIsToldWithAllThatIsKnownOfIt) {
+  Daemon daemon;  // whatever the threshold
+  auto program = start("order_two");
+  json findings;
+  ASSERT_TRUE(
+      await("it is found", [&] { return !(findings = findings_of(daemon, program->pid())).empty(); }));
+  ASSERT_EQ(findings.size(), 1u) << findings;
+  const json finding = findings[0];
+  EXPECT_EQ(finding.at("kind"), "deadlock");
+  EXPECT_EQ(finding.at("certainty"), "proven");
+  EXPECT_EQ(finding.at("process").at("pid"), program->pid());
+  EXPECT_EQ(finding.at("chain"), 2);
+  for (const json& thread : finding.at("threads")) {
+    EXPECT_EQ(thread.at("wait").at("kind"), "lock");
+    EXPECT_EQ(thread.at("wait").at("holder_state"), "alive");
+    EXPECT_FALSE(thread.at("stack").empty()) << thread.at("cut");
+    EXPECT_FALSE(thread.at("start_routine").is_null());
+    EXPECT_EQ(thread.at("created_by").at("tid"), program->pid());
+    EXPECT_FALSE(thread.at("created_by").at("stack").is_null()) << "it was made under the daemon's eyes";
+  }
+  const auto stands = finding.at("evidence").at("stands_ns").get<uint64_t>();
+  const std::string id = finding.at("id");
+  ASSERT_TRUE(await("it is still the same", [&] {
+    findings = findings_of(daemon, program->pid());
+    return findings.at(0).at("evidence").at("stands_ns").get<uint64_t>() > stands + 2'000'000'000;
+  }));
+  EXPECT_EQ(findings.at(0).at("id"), id);
+  EXPECT_EQ(findings.at(0).at("first_seen"), finding.at("first_seen"));
+  EXPECT_EQ(count_lines(daemon.log(), "raised: critical deadlock"), 1u);
+
+  const pid_t pid = program->pid();
+  program.reset();
+  ASSERT_TRUE(await("it is resolved", [&] {
+    return daemon.get("/v1/findings?fresh=1&pid=" + std::to_string(pid)).at("findings").empty();
+  }));
+  const json gone = daemon.get("/v1/findings?id=" + id).at("findings").at(0);
+  EXPECT_EQ(gone.at("resolution"), "process_ended");
+  EXPECT_FALSE(gone.at("threads").at(0).at("stack").empty()) << "whoever restarts the service can still ask";
+  EXPECT_EQ(count_lines(daemon.log(), "resolved (process_ended)"), 1u);
+}
+
+TEST(Findings, AnotherDaemonGivesTheSameId) {
+  auto program = start("ring_three");
+  std::set<std::string> ids;
+  for (int i = 0; i < 2; ++i) {
+    Daemon daemon;
+    json findings;
+    ASSERT_TRUE(
+        await("it is found", [&] { return !(findings = findings_of(daemon, program->pid())).empty(); }));
+    ids.insert(findings.at(0).at("id").get<std::string>());
+  }
+  EXPECT_EQ(ids.size(), 1u);
+}
+
+TEST(Findings, TheStreamTellsWhatLastsAndWhatComesAndGoes) {
+  Daemon daemon({"--threshold", "1s"});
+  auto lasting = start("relock_normal");
+  ASSERT_TRUE(await("it is found", [&] { return !findings_of(daemon, lasting->pid()).empty(); }));
+  Subprocess watch({loiter_path(), "--socket", daemon.socket(), "findings", "--watch", "--json"},
+                   {.stdout_to_memory = true});
+  const auto told = [&](const std::string& change, pid_t pid) {
+    const std::string text = watch.stdout_text();
+    for (size_t at = 0; at < text.size();) {
+      const size_t end = text.find('\n', at);
+      if (end == text.npos) break;
+      const json event = json::parse(text.substr(at, end - at));
+      if (event.at("change") == change && event.at("pid") == pid) return true;
+      at = end + 1;
+    }
+    return false;
+  };
+  EXPECT_TRUE(await("what lasts is told", [&] { return told("current", lasting->pid()); }));
+  auto coming = start("order_two");
+  EXPECT_TRUE(await("it is raised", [&] { return told("raised", coming->pid()); }));
+  const pid_t pid = coming->pid();
+  coming.reset();
+  EXPECT_TRUE(await("it is resolved", [&] { return told("resolved", pid); }));
+  EXPECT_FALSE(told("resolved", lasting->pid()));
+}
+
+TEST(Findings, TheCommandLineTellsByItsExitCode) {
+  Daemon daemon({"--threshold", "1s"});
+  auto faulty = start("owner_ended");
+  auto healthy = start("owner_ended", "healthy");
+  ASSERT_TRUE(await("it is found", [&] { return !findings_of(daemon, faulty->pid()).empty(); }));
+  for (const char* command : {"findings", "scan"}) {
+    const RunResult found =
+        run({loiter_path(), "--socket", daemon.socket(), command, "--pid", std::to_string(faulty->pid())});
+    EXPECT_EQ(found.status.code, 1) << found.err;
+    EXPECT_NE(found.out.find("critical orphan (proven)"), std::string::npos) << found.out;
+    const RunResult none =
+        run({loiter_path(), "--socket", daemon.socket(), command, "--pid", std::to_string(healthy->pid())});
+    EXPECT_EQ(none.status.code, 0) << none.out << none.err;
+  }
+}
+
+TEST(Findings, WithoutADaemonAScanFindsWhatStandsAlready) {
+  auto program = start("shared_memory_order");
+  const uint32_t member = *program->pids().rbegin();  // one of the two that it made
+  RunResult found;
+  // One that has only just come about is not told: it has to stand for a census interval.
+  ASSERT_TRUE(await("it is found", [&] {
+    found = run({loiter_path(), "scan", "--pid", std::to_string(member)}, {.empty_run_dir = true});
+    return found.status.code != 0;
+  }));
+  EXPECT_EQ(found.status.code, 1) << found.out << found.err;
+  EXPECT_NE(found.out.find("critical deadlock (proven)"), std::string::npos) << found.out;
+  EXPECT_EQ(found.err, "") << "what a private daemon finds is for its user's stdout";
+}
+
+}  // namespace
+}  // namespace loiter::test
