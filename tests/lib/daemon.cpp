@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <stdexcept>
@@ -29,6 +30,16 @@ TempDir::TempDir() {
 TempDir::~TempDir() {
   std::error_code ignored;
   std::filesystem::remove_all(path_, ignored);
+}
+
+std::string copy_for_everyone(const TempDir& dir, const std::string& program) {
+  using std::filesystem::perms;
+  std::filesystem::permissions(dir.path(), perms(0755));
+  if (chown(dir.path().c_str(), kNobody, kNobody)) throw std::runtime_error("chown failed");
+  const std::string copy = dir.file(std::filesystem::path(program).filename());
+  std::filesystem::copy_file(program, copy);
+  std::filesystem::permissions(copy, perms(0755));
+  return copy;
 }
 
 Daemon::Daemon(const std::vector<std::string>& args, const SpawnOptions& options)

@@ -28,6 +28,12 @@ class TempDir {
   std::string path_;
 };
 
+constexpr uid_t kNobody = 65534;
+
+// A copy of a program in `dir`, which becomes nobody's and where anybody may execute it: the checkout may be
+// out of others' reach.
+std::string copy_for_everyone(const TempDir& dir, const std::string& program);
+
 class Daemon {
  public:
   // Returns when it answers from its first census.

@@ -155,9 +155,11 @@ TEST_F(Check, WhatCannotBeRun) {
   expect(run(command_line({}, {loiter_path(), "check", "--socket", daemon.socket(), "--", "/bin/true"})),
          125);
   SpawnOptions nobody;
-  nobody.uid = 65534;
+  nobody.uid = kNobody;
   nobody.empty_run_dir = true;
-  expect(run({loiter_path(), "check", "--", "/bin/true"}, nobody), 125);
+  const TempDir open;
+  copy_for_everyone(open, loiterd_path());
+  expect(run({copy_for_everyone(open, loiter_path()), "check", "--", "/bin/true"}, nobody), 125);
 }
 
 // --- what is found -----------------------------------------------------------------------------------------

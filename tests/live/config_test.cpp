@@ -202,9 +202,11 @@ TEST(ExplainIgnore, WritesARuleThatIgnoresTheLikeOfWhatIsGone) {
 TEST(CheckConfig, NeedsNoPrivilegeAndTellsAll) {
   ConfigFile file(kIgnoringRule);
   SpawnOptions nobody;
-  nobody.uid = 65534;
+  nobody.uid = kNobody;
+  const TempDir open;
+  const std::string loiterd = copy_for_everyone(open, loiterd_path());
   const auto check = [&](const std::string& path) {
-    return run({loiterd_path(), "--check-config", "--config", path}, nobody);
+    return run({loiterd, "--check-config", "--config", path}, nobody);
   };
   RunResult result = check(file.path());
   EXPECT_EQ(to_string(result.status), "exit 0") << result.err;

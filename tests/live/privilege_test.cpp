@@ -17,8 +17,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr uid_t kNobody = 65534;
-
 // "CAP_BPF" as a bit.
 int bit_of(const std::string& name) {
   const int bit = capng_name_to_capability(name.substr(4).c_str());
@@ -33,17 +31,6 @@ uint64_t held_by_its_own_word(const json& status) {
     if (capability.at("held").get<bool>()) mask |= uint64_t{1} << bit_of(capability.at("name"));
   }
   return mask;
-}
-
-// In a directory of nobody's, where anybody may execute it: the checkout may be out of others' reach.
-std::string copy_for_everyone(const TempDir& dir, const std::string& binary) {
-  using std::filesystem::perms;
-  std::filesystem::permissions(dir.path(), perms(0755));
-  if (chown(dir.path().c_str(), kNobody, kNobody)) throw std::runtime_error("chown failed");
-  const std::string copy = dir.file(std::filesystem::path(binary).filename());
-  std::filesystem::copy_file(binary, copy);
-  std::filesystem::permissions(copy, perms(0755));
-  return copy;
 }
 
 TEST(Privilege, EveryThreadHoldsJustWhatTheStatusSays) {
