@@ -127,7 +127,8 @@ TEST(PthreadProbeNames, InAReadOnlyTracefsAreRefused) {
   expect_refusal(Daemon(kByNames, with(Tracefs::read_only)), "/sys/kernel/tracing is mounted read-only");
 }
 
-// scripts/vm-init runs it where the setting is as Debian's kernels come; where it is lower, nothing is refused.
+// scripts/vm-init runs it where the setting is as Debian's kernels come; where it is lower, nothing is
+// refused.
 TEST(PthreadProbeNames, AtDebiansOwnSettingAreRefusedWithWhatToDo) {
   int level = 0;
   std::ifstream("/proc/sys/kernel/perf_event_paranoid") >> level;
