@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <map>
 #include <stdexcept>
 
 #include "tests/lib/paths.h"
@@ -82,14 +83,19 @@ nlohmann::json Daemon::chains(pid_t pid, pid_t tid) const {
 
 void Daemon::stop() {
   if (!process_.alive()) return;
-  const std::set<pid_t> children = children_of(pid());
+  std::map<pid_t, uint64_t> children;  // by when they began: their numbers may be in use again
+  for (const pid_t child : children_of(pid()))
+    if (const auto stat = thread_stat(child, child)) children[child] = stat->start_ticks;
   process_.signal(SIGTERM);
   const auto status = process_.wait();
   EXPECT_TRUE(status) << "loiterd lives on after SIGTERM; log: " << log();
   if (!status) return;
   EXPECT_EQ(to_string(*status), "exit 0") << log();
   EXPECT_FALSE(std::filesystem::exists(socket_)) << "its socket is left";
-  for (pid_t child : children) EXPECT_FALSE(process_exists(child)) << "process " << child << " is left";
+  for (const auto& [child, start_ticks] : children) {
+    const auto stat = thread_stat(child, child);
+    EXPECT_FALSE(stat && stat->start_ticks == start_ticks) << "process " << child << " is left";
+  }
 }
 
 std::set<pid_t> tids(const nlohmann::json& threads) {
