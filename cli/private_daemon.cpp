@@ -14,6 +14,8 @@
 #include <cstring>
 #include <filesystem>
 
+#include "daemon/base/send_fd.h"
+
 namespace loiter::cli {
 namespace {
 
@@ -130,21 +132,9 @@ Result<Fd> PrivateDaemon::dial() {
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair.data()))
     return cannot("make a socket pair");
   Fd ours(pair[0]), theirs(pair[1]);
-  char byte = 'c';
-  iovec data{&byte, 1};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> space{};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = space.data();
-  message.msg_controllen = space.size();
-  cmsghdr* rights = CMSG_FIRSTHDR(&message);
-  rights->cmsg_level = SOL_SOCKET;
-  rights->cmsg_type = SCM_RIGHTS;
-  rights->cmsg_len = CMSG_LEN(sizeof(int));
-  const int fd = theirs.get();
-  memcpy(CMSG_DATA(rights), &fd, sizeof(fd));
-  if (sendmsg(control_.get(), &message, MSG_NOSIGNAL) < 0) return cannot("reach the private loiterd");
+  const char byte = 'c';
+  if (send_with_fd(control_.get(), &byte, sizeof(byte), theirs.get()) < 0)
+    return cannot("reach the private loiterd");
   return ours;
 }
 

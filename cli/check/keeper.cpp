@@ -18,6 +18,8 @@
 #include <set>
 #include <string>
 
+#include "daemon/base/send_fd.h"
+
 namespace loiter::cli {
 namespace {
 
@@ -208,20 +210,8 @@ bool Keeper::leave(int patience_ms) {
 }
 
 bool Keeper::hand_over(int link, int listener) {
-  auto pid = static_cast<uint32_t>(getpid());
-  iovec data{&pid, sizeof(pid)};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> space{};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = space.data();
-  message.msg_controllen = space.size();
-  cmsghdr* rights = CMSG_FIRSTHDR(&message);
-  rights->cmsg_level = SOL_SOCKET;
-  rights->cmsg_type = SCM_RIGHTS;
-  rights->cmsg_len = CMSG_LEN(sizeof(int));
-  memcpy(CMSG_DATA(rights), &listener, sizeof(listener));
-  if (sendmsg(link, &message, MSG_NOSIGNAL) != sizeof(pid)) return false;
+  const auto pid = static_cast<uint32_t>(getpid());
+  if (send_with_fd(link, &pid, sizeof(pid), listener) != sizeof(pid)) return false;
   char ready = 0;
   ssize_t got;
   while ((got = recv(link, &ready, 1, 0)) < 0 && errno == EINTR) {

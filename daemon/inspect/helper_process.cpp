@@ -18,6 +18,7 @@
 #include <cstring>
 
 #include "daemon/base/clock.h"
+#include "daemon/base/send_fd.h"
 
 namespace loiter {
 namespace {
@@ -34,22 +35,7 @@ using Length = uint64_t;
 // Sends all of it; a descriptor goes with the first byte.
 bool send_all(int socket, const std::byte* data, size_t size, int fd) {
   while (size > 0) {
-    iovec part{const_cast<std::byte*>(data), size};
-    msghdr header{};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-    if (fd >= 0) {
-      header.msg_control = control.data();
-      header.msg_controllen = control.size();
-      cmsghdr* item = CMSG_FIRSTHDR(&header);
-      item->cmsg_level = SOL_SOCKET;
-      item->cmsg_type = SCM_RIGHTS;
-      item->cmsg_len = CMSG_LEN(sizeof(int));
-      std::memcpy(CMSG_DATA(item), &fd, sizeof(fd));
-    }
-    ssize_t sent = sendmsg(socket, &header, MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
+    const ssize_t sent = send_with_fd(socket, data, size, fd);
     if (sent <= 0) return false;
     fd = -1;
     data += sent;
