@@ -38,14 +38,10 @@ void add_stack(FindingThread& to, const SeenThread& seen) {
 }
 
 void add_routine(FindingThread& to, const SeenThread& seen) {
-  if (!seen.thread->routine || *seen.thread->routine >= seen.inspection->routines.size()) return;
-  const StartRoutine& routine = seen.inspection->routines[*seen.thread->routine];
-  auto module = seen.inspection->modules.find(routine.module);
-  SiteFrame& frame = to.routine.emplace();
-  frame.symbol = routine.symbol;
-  if (module != seen.inspection->modules.end()) frame.module = module->second;
-  frame.offset = routine.offset;
-  to.callable = routine.callable;
+  std::optional<SiteFrame> frame = seen.inspection->routine_frame(seen.thread->routine);
+  if (!frame) return;
+  to.routine = std::move(frame);
+  to.callable = seen.inspection->routines[*seen.thread->routine].callable;
 }
 
 }  // namespace
@@ -55,7 +51,7 @@ HostCase::HostCase(const Snapshot& snapshot, const Waits& waits, const Threshold
   for (const ProcessView& process : snapshot_.processes) {
     if (process.ended_boot_ns || !waits_.knows(process.key.tid)) continue;
     for (const ThreadView& thread : process.threads)
-      if (waits_.find(process.key.tid, thread)) add(process, thread);
+      if (const SeenThread seen = waits_.find(process.key.tid, thread)) add(process, thread, seen);
   }
   add_edges();
   next_.reserve(threads_.size());
@@ -63,11 +59,9 @@ HostCase::HostCase(const Snapshot& snapshot, const Waits& waits, const Threshold
   roots_ = find_wait_roots(next_);
 }
 
-size_t HostCase::add(const ProcessView& process, const ThreadView& thread) {
+size_t HostCase::add(const ProcessView& process, const ThreadView& thread, const SeenThread& seen) {
   auto [entry, added] = index_.try_emplace(index_of(process.key.tid, thread.key.tid), threads_.size());
-  if (added)
-    threads_.push_back(
-        {.process = &process, .thread = &thread, .seen = waits_.find(process.key.tid, thread)});
+  if (added) threads_.push_back({.process = &process, .thread = &thread, .seen = seen});
   return entry->second;
 }
 
@@ -87,7 +81,7 @@ void HostCase::add_edges() {
     const ThreadView* thread =
         process && !process->ended_boot_ns ? find_thread(*process, edge->to_tid) : nullptr;
     if (!thread) continue;
-    const size_t added = add(*process, *thread);
+    const size_t added = add(*process, *thread, {});
     threads_[i].next = added;
   }
 }

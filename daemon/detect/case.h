@@ -45,7 +45,7 @@ class HostCase {
   size_t find(uint32_t pid, uint32_t tid) const;
 
  private:
-  size_t add(const ProcessView& process, const ThreadView& thread);
+  size_t add(const ProcessView& process, const ThreadView& thread, const SeenThread& seen);
   void add_edges();
 
   const Snapshot& snapshot_;

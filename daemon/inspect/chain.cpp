@@ -40,6 +40,16 @@ const InspectedThread* Inspection::find(uint32_t tid) const {
   return found != threads.end() && found->record.id.tid == tid ? &*found : nullptr;
 }
 
+std::optional<SiteFrame> Inspection::routine_frame(const std::optional<uint32_t>& index) const {
+  if (!index || *index >= routines.size()) return std::nullopt;
+  SiteFrame frame;
+  frame.symbol = routines[*index].symbol;
+  if (auto module = modules.find(routines[*index].module); module != modules.end())
+    frame.module = module->second;
+  frame.offset = routines[*index].offset;
+  return frame;
+}
+
 const char* to_string(ChainEnd end) {
   switch (end) {
     case ChainEnd::running:

@@ -11,6 +11,7 @@
 
 #include "bpf/records.h"
 #include "daemon/inspect/futex_object.h"
+#include "daemon/inspect/origin_types.h"
 #include "daemon/inspect/stack_types.h"
 #include "daemon/inspect/wait_call.h"
 
@@ -102,6 +103,8 @@ struct Inspection {
   std::map<ModuleKey, std::string> modules;  // paths, bytes
 
   const InspectedThread* find(uint32_t tid) const;
+  // A start routine of `routines`, by the name of its module; nothing where it is not known.
+  std::optional<SiteFrame> routine_frame(const std::optional<uint32_t>& index) const;
 };
 
 using InspectionPtr = std::shared_ptr<const Inspection>;

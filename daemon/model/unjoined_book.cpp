@@ -24,15 +24,9 @@ uint32_t index_of(std::vector<UnjoinedRoutine>& routines, UnjoinedRoutine routin
 }
 
 UnjoinedRoutine routine_of(const Inspection& inspection, std::optional<uint32_t> index) {
-  if (!index || *index >= inspection.routines.size()) return {};
-  const StartRoutine& routine = inspection.routines[*index];
-  UnjoinedRoutine made;
-  made.frame.symbol = routine.symbol;
-  if (auto module = inspection.modules.find(routine.module); module != inspection.modules.end())
-    made.frame.module = module->second;
-  made.frame.offset = routine.offset;
-  made.callable = routine.callable;
-  return made;
+  std::optional<SiteFrame> frame = inspection.routine_frame(index);
+  if (!frame) return {};
+  return {.frame = std::move(*frame), .callable = inspection.routines[*index].callable};
 }
 
 // Of those that wait in pthread_join(), since when the last one does. Nothing unless each join is seen.

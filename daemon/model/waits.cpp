@@ -25,12 +25,6 @@ SeenThread Waits::find(uint32_t pid, const ThreadView& thread) const {
           edge == process->second.edges.end() ? nullptr : &edge->second};
 }
 
-const Inspection* Waits::failed(uint32_t pid) const {
-  auto process = processes_.find(pid);
-  const bool has_failed = process != processes_.end() && !process->second.inspection->failure.empty();
-  return has_failed ? process->second.inspection.get() : nullptr;
-}
-
 void Waits::expire(const Snapshot& snapshot) {
   std::erase_if(processes_, [&](const auto& entry) {
     const ProcessView* process = snapshot.find(entry.first);

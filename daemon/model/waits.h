@@ -35,13 +35,8 @@ class Waits {
 
   bool knows(uint32_t pid) const { return processes_.contains(pid); }
 
-  // Why the process could not be looked into, or null: it was, or nobody tried.
-  const Inspection* failed(uint32_t pid) const;
-
   // Forgets processes that are not in the snapshot any more.
   void expire(const Snapshot& snapshot);
-
-  size_t process_count() const { return processes_.size(); }
 
  private:
   struct Process {

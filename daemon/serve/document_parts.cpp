@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "daemon/base/bytes.h"
+#include "daemon/detect/case.h"
 #include "daemon/model/cgroup_names.h"
 #include "daemon/model/syscalls.h"
 
@@ -94,12 +95,12 @@ void add_blocked(Json& to, const ThreadView& thread) {
   to["syscall"] = syscall_or_null(thread);
 }
 
-Json process_identity(const Snapshot& snapshot, const ProcessView& process) {
+Json process_identity(const Snapshot& snapshot, const FindingProcess& process) {
   return {{"pid", process.key.tid},
           {"parent_pid", process.parent_pid},
           {"start_time", snapshot.wall.format(process.key.start_boot_ns)},
           {"start_boottime_ns", process.key.start_boot_ns},
-          {"comm", to_valid_utf8(process.comm.view())},
+          {"comm", to_valid_utf8(process.comm)},
           {"exe", text_or_null(process.exe)},
           {"cgroup", text_or_null(process.cgroup)},
           {"unit", text_or_null(unit_of(process.cgroup))},
@@ -108,14 +109,32 @@ Json process_identity(const Snapshot& snapshot, const ProcessView& process) {
           {"kernel", process.kernel}};
 }
 
+Json process_identity(const Snapshot& snapshot, const ProcessView& process) {
+  return process_identity(snapshot, finding_process(process));
+}
+
+Json frames_json(const std::vector<SiteFrame>& frames) {
+  Json list = Json::array();
+  for (const SiteFrame& frame : frames)
+    list.push_back({{"symbol", text_or_null(frame.symbol)},
+                    {"module", text_or_null(frame.module)},
+                    {"offset", frame.offset},
+                    {"file", text_or_null(frame.file)},
+                    {"line", frame.line ? Json(frame.line) : Json(nullptr)},
+                    {"inlined", frame.inlined}});
+  return list;
+}
+
+Json routine_json(const SiteFrame& frame, const std::string& callable) {
+  return {{"symbol", text_or_null(frame.symbol)},
+          {"module", text_or_null(frame.module)},
+          {"offset", frame.offset},
+          {"callable", text_or_null(callable)}};
+}
+
 Json routine_json(const Inspection& inspection, const std::optional<uint32_t>& index) {
-  if (!index || *index >= inspection.routines.size()) return nullptr;
-  const StartRoutine& routine = inspection.routines[*index];
-  const auto module = inspection.modules.find(routine.module);
-  return {{"symbol", text_or_null(routine.symbol)},
-          {"module", module == inspection.modules.end() ? Json(nullptr) : text_or_null(module->second)},
-          {"offset", routine.offset},
-          {"callable", text_or_null(routine.callable)}};
+  const std::optional<SiteFrame> frame = inspection.routine_frame(index);
+  return frame ? routine_json(*frame, inspection.routines[*index].callable) : Json(nullptr);
 }
 
 Json wait_json(const Snapshot& snapshot, const Wait& wait, const Json& syscall, const Json& holder_name) {

@@ -3,8 +3,11 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
+#include "daemon/detect/finding.h"
 #include "daemon/inspect/inspection.h"
 #include "daemon/serve/document_writer.h"
 #include "daemon/serve/picture.h"
@@ -28,9 +31,14 @@ DocumentWriter begin_document(const Snapshot& snapshot);
 void add_blocked(Json& to, const ThreadView& thread);
 
 // Who a process is: the same in every document.
+Json process_identity(const Snapshot& snapshot, const FindingProcess& process);
 Json process_identity(const Snapshot& snapshot, const ProcessView& process);
 
-// A start routine of `inspection` (API.md); null where it is not known.
+// Frames of a stack that is kept, innermost first.
+Json frames_json(const std::vector<SiteFrame>& frames);
+
+// A start routine (API.md). Of `inspection`: null where it is not known.
+Json routine_json(const SiteFrame& frame, const std::string& callable);
 Json routine_json(const Inspection& inspection, const std::optional<uint32_t>& index);
 
 Json syscall_or_null(int64_t number, bool compat);

@@ -7,48 +7,10 @@
 #include "daemon/base/bytes.h"
 #include "daemon/base/duration.h"
 #include "daemon/detect/overdue.h"
-#include "daemon/model/cgroup_names.h"
 #include "daemon/serve/document_parts.h"
 
 namespace loiter {
 namespace {
-
-Json process_json(const Snapshot& snapshot, const FindingProcess& process) {
-  return {{"pid", process.key.tid},
-          {"parent_pid", process.parent_pid},
-          {"start_time", snapshot.wall.format(process.key.start_boot_ns)},
-          {"start_boottime_ns", process.key.start_boot_ns},
-          {"comm", to_valid_utf8(process.comm)},
-          {"exe", text_or_null(process.exe)},
-          {"cgroup", text_or_null(process.cgroup)},
-          {"unit", text_or_null(unit_of(process.cgroup))},
-          {"container", text_or_null(container_of(process.cgroup))},
-          {"uid", process.uid},
-          {"kernel", process.kernel}};
-}
-
-Json frame_json(const SiteFrame& frame) {
-  return {{"symbol", text_or_null(frame.symbol)},
-          {"module", text_or_null(frame.module)},
-          {"offset", frame.offset},
-          {"file", text_or_null(frame.file)},
-          {"line", frame.line ? Json(frame.line) : Json(nullptr)},
-          {"inlined", frame.inlined}};
-}
-
-Json frames_json(const std::vector<SiteFrame>& frames) {
-  Json list = Json::array();
-  for (const SiteFrame& frame : frames) list.push_back(frame_json(frame));
-  return list;
-}
-
-Json start_routine_json(const FindingThread& thread) {
-  if (!thread.routine) return nullptr;
-  return {{"symbol", text_or_null(thread.routine->symbol)},
-          {"module", text_or_null(thread.routine->module)},
-          {"offset", thread.routine->offset},
-          {"callable", text_or_null(thread.callable)}};
-}
 
 // The holder is one of the finding's threads, or a process that the snapshot knows.
 Json holder_name(const Snapshot& snapshot, const Finding& finding, const Holder& holder) {
@@ -79,7 +41,7 @@ Json thread_json(const Snapshot& snapshot, const Finding& finding, const Finding
   json["via"] = text_or_null(thread.via);
   json["stack"] = frames_json(thread.stack);
   json["cut"] = text_or_null(thread.cut);
-  json["start_routine"] = start_routine_json(thread);
+  json["start_routine"] = thread.routine ? routine_json(*thread.routine, thread.callable) : Json(nullptr);
   json["created_by"] = thread.creator.tid == 0
                            ? Json(nullptr)
                            : Json{{"tid", thread.creator.tid},
@@ -161,7 +123,7 @@ Json finding_json(const Snapshot& snapshot, const KeptFinding& kept) {
                {"severity", to_string(finding.severity)},
                {"certainty", to_string(finding.certainty)},
                {"subject", "thread"},
-               {"process", process_json(snapshot, finding.process)},
+               {"process", process_identity(snapshot, finding.process)},
                {"count", finding.count},
                {"blocked_ns", first ? value_or_null(first->blocked_ns) : Json(nullptr)},
                {"blocked_max_ns", first ? value_or_null(first->blocked_max_ns) : Json(nullptr)},

@@ -12,18 +12,6 @@
 namespace loiter {
 namespace {
 
-Json frames_json(const SiteStack& stack) {
-  Json frames = Json::array();
-  for (const SiteFrame& frame : stack.frames)
-    frames.push_back({{"symbol", text_or_null(frame.symbol)},
-                      {"module", text_or_null(frame.module)},
-                      {"offset", frame.offset},
-                      {"file", text_or_null(frame.file)},
-                      {"line", frame.line ? Json(frame.line) : Json(nullptr)},
-                      {"inlined", frame.inlined}});
-  return frames;
-}
-
 // Up to the last one that is not zero.
 Json lifetimes_json(const CreationSite& site) {
   Json counts = Json::array();
@@ -45,18 +33,11 @@ Json creators_json(const CreationSite& site) {
   return list;
 }
 
-Json routine_row(const SiteFrame& frame) {
-  return {{"symbol", text_or_null(frame.symbol)},
-          {"module", text_or_null(frame.module)},
-          {"offset", frame.offset},
-          {"callable", nullptr}};
-}
-
 // Those that births have told, and those of threads that live: of a std::thread only these tell what it runs.
 Json routines_json(const CreationSite& site, const Inspection* inspection,
                    const std::vector<uint32_t>& tids) {
   Json list = Json::array();
-  for (const CreationSite::Routine& routine : site.routines) list.push_back(routine_row(*routine.frame));
+  for (const CreationSite::Routine& routine : site.routines) list.push_back(routine_json(*routine.frame, ""));
   std::set<uint32_t> indices;
   for (const uint32_t tid : tids)
     if (const InspectedThread* thread = inspection ? inspection->find(tid) : nullptr;
@@ -83,7 +64,7 @@ Json site_json(const Snapshot& snapshot, const CreationSite& site, const Living&
                const Inspection* inspection) {
   const bool lives = !living.tids.empty();
   return {{"id", site.id},
-          {"stack", frames_json(*site.stack)},
+          {"stack", frames_json(site.stack->frames)},
           {"cut", text_or_null(site.stack->cut)},
           {"births", site.births},
           {"live", site.live()},
@@ -148,7 +129,8 @@ std::string SiteTexts::created_by(uint32_t creator_tid, uint32_t site, SiteGap g
   auto [text, added] = texts_.try_emplace(site);
   const CreationSite* known = process_.origins ? process_.origins->find(site) : nullptr;
   if (added && known)
-    text->second = "\"site\":" + std::to_string(site) + ",\"stack\":" + dump(frames_json(*known->stack)) +
+    text->second = "\"site\":" + std::to_string(site) +
+                   ",\"stack\":" + dump(frames_json(known->stack->frames)) +
                    ",\"cut\":" + dump(text_or_null(known->stack->cut)) + ",\"missing\":null}";
   std::string creator = "{\"tid\":" + (creator_tid ? std::to_string(creator_tid) : "null") + ",";
   if (known) return creator + text->second;
