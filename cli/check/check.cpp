@@ -87,11 +87,11 @@ class CheckRun {
         {{command_.pidfd(), POLLIN, 0}, {keeper_.fd(), POLLIN, 0}, {signals_.fd(), POLLIN, 0}}};
     if (keeper_gone_) ask[1].fd = -1;
     poll(ask.data(), ask.size(), milliseconds_to_wait());
-    if (ask[2].revents != 0) pass_signals_on();
     if (ask[1].revents != 0) {
       keeper_gone_ = (ask[1].revents & POLLHUP) && !(ask[1].revents & POLLIN);
       take_held();
     }
+    if (ask[2].revents != 0) pass_signals_on();  // knowing whether the command has come to its end
     step_held();
     if (ask[0].revents != 0) return true;
     act_on_time();

@@ -1,5 +1,6 @@
 #include "tests/lib/subprocess.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -9,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -36,6 +38,23 @@ bool cover(const char* directory) {
   return !mount("tmpfs", directory, "tmpfs", 0, "mode=0755");
 }
 
+// Where `function` was loaded from.
+const char* file_of(const void* function) {
+  Dl_info info{};
+  return dladdr(function, &info) ? info.dli_fname : nullptr;
+}
+
+// Libc is then a file of its own, too: the one that other processes map as well is known to whoever watches
+// them, with what their root holds of debug files.
+bool hide_debug_files(const char* libc) {
+  const char *place = "/usr/lib/debug", *copy = "/usr/lib/debug/libc.so.6";
+  if (!cover(place)) return false;
+  const Fd from(open(libc, O_RDONLY | O_CLOEXEC)), to(open(copy, O_WRONLY | O_CREAT | O_CLOEXEC, 0755));
+  for (ssize_t n = 1; n != 0;)
+    if ((n = sendfile(to.get(), from.get(), nullptr, 1 << 20)) < 0) return false;
+  return !mount(copy, libc, nullptr, MS_BIND, nullptr);
+}
+
 bool arrange_tracefs(Tracefs how) {
   const char* place = "/sys/kernel/tracing";
   if (how == Tracefs::as_is) return true;
@@ -47,20 +66,20 @@ bool arrange_tracefs(Tracefs how) {
 }
 
 // In a mount namespace of its own.
-bool cover_directories(const SpawnOptions& options) {
+bool cover_directories(const SpawnOptions& options, const char* libc) {
   if (!options.empty_run_dir && !options.hide_btf && !options.hide_debug_files &&
       options.tracefs == Tracefs::as_is)
     return true;
   return !unshare(CLONE_NEWNS) && !mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) &&
          (!options.empty_run_dir || cover("/run")) && (!options.hide_btf || cover("/sys/kernel/btf")) &&
-         (!options.hide_debug_files || cover("/usr/lib/debug")) && arrange_tracefs(options.tracefs);
+         (!options.hide_debug_files || hide_debug_files(libc)) && arrange_tracefs(options.tracefs);
 }
 
-[[noreturn]] void become(const std::vector<char*>& argv, const SpawnOptions& options, pid_t parent, int in,
-                         int out, int err) {
+[[noreturn]] void become(const std::vector<char*>& argv, const SpawnOptions& options, pid_t parent,
+                         const char* libc, int in, int out, int err) {
   bool good = dup2(in, 0) >= 0 && dup2(out, 1) >= 0 && dup2(err, 2) >= 0;
   for (auto [ours, theirs] : options.keep_fds) good = good && dup2(ours, theirs) >= 0;
-  good = good && cover_directories(options) && leave_privileges(options);
+  good = good && cover_directories(options, libc) && leave_privileges(options);
   // After the change of user, which would clear it.
   good = good && !prctl(PR_SET_PDEATHSIG, SIGKILL) && getppid() == parent;
   if (good) execv(argv[0], argv.data());
@@ -101,11 +120,12 @@ Subprocess::Subprocess(const std::vector<std::string>& argv, const SpawnOptions&
   for (const std::string& arg : argv) args.push_back(const_cast<char*>(arg.c_str()));
   args.push_back(nullptr);
   const pid_t parent = getpid();
+  const char* libc = file_of(reinterpret_cast<const void*>(&strerror));
   pid_ = fork();
   if (pid_ < 0) fail("fork");
   if (pid_ == 0)
-    become(args, options, parent, child_in.get(), options.stdout_to_memory ? stdout_.get() : child_out.get(),
-           stderr_.get());
+    become(args, options, parent, libc, child_in.get(),
+           options.stdout_to_memory ? stdout_.get() : child_out.get(), stderr_.get());
   pidfd_.reset(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
   if (!pidfd_) fail("pidfd_open");
 }
