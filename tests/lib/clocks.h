@@ -15,7 +15,7 @@
 namespace loiter::test {
 
 constexpr int64_t kMillisecond = 1'000'000;
-constexpr int64_t kSecond = 1'000'000'000;
+constexpr int64_t kNsPerSecond = 1'000'000'000;
 
 // "2026-11-21T06:18:04.000000001Z" in nanoseconds since 1970; throws where it is not just that.
 inline int64_t parse_rfc3339(const std::string& text) {
@@ -23,7 +23,7 @@ inline int64_t parse_rfc3339(const std::string& text) {
   const char* rest = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
   if (!rest || std::string(rest).size() != 11 || rest[0] != '.' || rest[10] != 'Z')
     throw std::runtime_error("not a wall time: " + text);
-  return timegm(&parts) * kSecond + atoll(rest + 1);
+  return timegm(&parts) * kNsPerSecond + atoll(rest + 1);
 }
 
 }  // namespace loiter::test

@@ -48,12 +48,12 @@ void expect_age(const json& tree, const json& fact) {
 
 TEST(BlockedTime, OfWaitsFromBeforeTheDaemon) {
   Workload workload("blocker", kKinds);
-  ASSERT_TRUE(workload.await_age(3 * kSecond));
+  ASSERT_TRUE(workload.await_age(3 * kNsPerSecond));
   Daemon daemon;
   const json tree = daemon.tree(workload.pid());
   for (const auto& fact : workload.facts()) {
     expect_age(tree, fact);
-    EXPECT_GE(find_thread(tree, fact.at("tid")).at("blocked_ns"), 3 * kSecond * 99 / 100 - 50 * kMillisecond);
+    EXPECT_GE(find_thread(tree, fact.at("tid")).at("blocked_ns"), 3 * kNsPerSecond * 99 / 100 - 50 * kMillisecond);
   }
 }
 
@@ -62,7 +62,7 @@ TEST(BlockedTime, OfWaitsThatBeganUnderItsEyes) {
   Workload workload("blocker", kKinds);
   const json young = daemon.tree(workload.pid());
   for (const auto& fact : workload.facts()) expect_age(young, fact);
-  ASSERT_TRUE(workload.await_age(2 * kSecond));
+  ASSERT_TRUE(workload.await_age(2 * kNsPerSecond));
   const json old = daemon.tree(workload.pid());
   for (const auto& fact : workload.facts()) expect_age(old, fact);
 }
@@ -76,7 +76,7 @@ TEST(BlockedTime, GrowsWithTheClock) {
     return std::pair<int64_t, int64_t>(tree.at("as_of_boottime_ns"), thread.at("blocked_ns"));
   };
   const auto [first_time, first_age] = look();
-  ASSERT_TRUE(workload.await_age(1 * kSecond));
+  ASSERT_TRUE(workload.await_age(1 * kNsPerSecond));
   const auto [second_time, second_age] = look();
   EXPECT_NEAR(second_age - first_age, second_time - first_time, 50 * kMillisecond);
 }
@@ -88,7 +88,7 @@ TEST(BlockedTime, StartsAnewWithEachWait) {
   const auto age = [&] { return find_thread(daemon.tree(workload.pid()), tid).at("blocked_ns"); };
   ASSERT_TRUE(await("its first wait is old", [&] {
     const json now = age();
-    return !now.is_null() && now >= kSecond;
+    return !now.is_null() && now >= kNsPerSecond;
   }));
   const int64_t woken = static_cast<int64_t>(boottime_now_ns());
   workload.command("self 6e6577");
@@ -109,7 +109,7 @@ TEST(BlockedTime, LiesWithinItsBoundsOnASaturatedMachine) {
   Workload later("blocker", kKinds);
   Daemon daemon;
   Workload latest("blocker", kKinds);
-  ASSERT_TRUE(latest.await_age(2 * kSecond));
+  ASSERT_TRUE(latest.await_age(2 * kNsPerSecond));
   for (const Workload* workload : {&early, &later, &latest}) {
     const json tree = daemon.tree(workload->pid());
     for (const auto& fact : workload->facts()) expect_true_age_within(tree, fact);

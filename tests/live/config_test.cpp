@@ -44,7 +44,7 @@ struct Stuck {
   Workload workload{"lock_kinds", {"mutex normal"}};
 };
 
-json findings_of(const Daemon& daemon, pid_t pid, const std::string& more = "") {
+json verdict_on(const Daemon& daemon, pid_t pid, const std::string& more = "") {
   return daemon.get("/v1/findings?fresh=1&pid=" + std::to_string(pid) + more);
 }
 
@@ -52,7 +52,7 @@ json findings_of(const Daemon& daemon, pid_t pid, const std::string& more = "") 
 json await_in(const Daemon& daemon, pid_t pid, const std::string& list, const std::string& more = "") {
   json found;
   EXPECT_TRUE(await("something in " + list, [&] {
-    const json document = findings_of(daemon, pid, more);
+    const json document = verdict_on(daemon, pid, more);
     if (!document.at(list).empty()) found = document.at(list)[0];
     return !found.is_null();
   })) << daemon.log();
@@ -104,8 +104,8 @@ TEST(ConfigRules, AHigherThresholdKeepsItBack) {
     const json thread = find_thread(daemon.tree(stuck.workload.pid()), fact.at("tid"));
     return thread.at("blocked_ns").is_number() && thread.at("blocked_ns") >= 1'500'000'000;
   }));
-  EXPECT_TRUE(findings_of(daemon, stuck.workload.pid()).at("findings").empty());
-  EXPECT_TRUE(findings_of(daemon, stuck.workload.pid()).at("ignored").empty());
+  EXPECT_TRUE(verdict_on(daemon, stuck.workload.pid()).at("findings").empty());
+  EXPECT_TRUE(verdict_on(daemon, stuck.workload.pid()).at("ignored").empty());
   // Not for want of a finding: without the rule there is one.
   std::ofstream(file.path()) << "threshold = \"500ms\"\n";
   hangup_until(daemon, "the rule is gone", [](const json& config) { return config.at("rules") == 0; });
@@ -120,7 +120,7 @@ TEST(ConfigRules, IgnoreByAFrameAndShowIt) {
   ASSERT_FALSE(ignored.is_null());
   EXPECT_EQ(ignored.at("kind"), "stuck");
   EXPECT_EQ(ignored.at("rule"), (json{{"line", 2}, {"reason", "on purpose"}}));
-  const json document = findings_of(daemon, stuck.workload.pid());
+  const json document = verdict_on(daemon, stuck.workload.pid());
   EXPECT_TRUE(document.at("findings").empty());
   EXPECT_GE(document.at("ignored_count"), 1);
   EXPECT_THAT(daemon.log(), ::testing::Not(HasSubstr(ignored.at("id").get<std::string>())));
@@ -196,7 +196,7 @@ TEST(ExplainIgnore, WritesARuleThatIgnoresTheLikeOfWhatIsGone) {
   hangup_until(daemon, "the rule is taken", [](const json& config) { return config.at("rules") == 1; });
   const Stuck another;
   EXPECT_FALSE(await_in(daemon, another.workload.pid(), "ignored").is_null()) << rule.out;
-  EXPECT_TRUE(findings_of(daemon, another.workload.pid()).at("findings").empty());
+  EXPECT_TRUE(verdict_on(daemon, another.workload.pid()).at("findings").empty());
 }
 
 TEST(CheckConfig, NeedsNoPrivilegeAndTellsAll) {

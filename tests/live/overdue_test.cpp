@@ -35,13 +35,13 @@ TEST(Overdue, MayBeAskedForWithAnotherThreshold) {
   const pid_t tid = workload.facts().front().at("tid");
   EXPECT_EQ(find_thread(daemon.tree(workload.pid()), tid).at("overdue"), false);
   EXPECT_EQ(find_thread(daemon.get(path + "1"), tid).at("overdue"), true);
-  EXPECT_EQ(find_thread(daemon.get(path + std::to_string(3600 * kSecond)), tid).at("overdue"), false);
+  EXPECT_EQ(find_thread(daemon.get(path + std::to_string(3600 * kNsPerSecond)), tid).at("overdue"), false);
 }
 
 TEST(Scan, ListsJustTheOverdueOldestFirst) {
   Workload workload("blocker", {"futex", "pipe", "nanosleep"});
   Daemon daemon;
-  ASSERT_TRUE(workload.await_age(kSecond));
+  ASSERT_TRUE(workload.await_age(kNsPerSecond));
   const json young = Workload::the(workload.command("add sigwait"), "blocked");
   const std::string path = "/v1/scan?fresh=1&pid=" + std::to_string(workload.pid());
   const json all = daemon.get(path + "&threshold_ns=1");
@@ -53,7 +53,7 @@ TEST(Scan, ListsJustTheOverdueOldestFirst) {
     previous = thread.at("blocked_ns");
   }
   EXPECT_EQ(all.at("overdue").size(), 5u) << all;  // the main thread waits for commands
-  const json none = daemon.get(path + "&threshold_ns=" + std::to_string(3600 * kSecond));
+  const json none = daemon.get(path + "&threshold_ns=" + std::to_string(3600 * kNsPerSecond));
   EXPECT_TRUE(none.at("overdue").empty());
   EXPECT_EQ(daemon.get(path + "&threshold_ns=1&strict=1").at("findings").size(), 5u);
   EXPECT_EQ(young.at("syscall"), "rt_sigtimedwait");

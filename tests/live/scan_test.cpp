@@ -41,7 +41,7 @@ struct PrivateStream {
 
 TEST(ScanAlone, TellsTheTrueAgeOfWaitsFromBeforeIt) {
   Workload workload("blocker", {"futex", "pipe", "nanosleep", "sigwait"});
-  ASSERT_TRUE(workload.await_age(3 * kSecond));
+  ASSERT_TRUE(workload.await_age(3 * kNsPerSecond));
   const json young = Workload::the(workload.command("add epoll"), "blocked");
   const RunResult result =
       loiter_alone({"scan", "--threshold", "2s", "--pid", std::to_string(workload.pid()), "--json"});
@@ -54,19 +54,19 @@ TEST(ScanAlone, TellsTheTrueAgeOfWaitsFromBeforeIt) {
   std::set<pid_t> expected = tids(workload.facts());
   std::set<pid_t> told = tids(scan.at("overdue"));
   if (told.contains(young.at("tid"))) {  // on a machine so slow that it too grew old meanwhile
-    EXPECT_GE(ended - young.at("before").get<int64_t>(), 2 * kSecond);
+    EXPECT_GE(ended - young.at("before").get<int64_t>(), 2 * kNsPerSecond);
   }
   told.erase(young.at("tid").get<pid_t>());
   told.erase(workload.pid());  // the main thread waits for commands since just now
   EXPECT_EQ(told, expected);
   for (const auto& thread : scan.at("overdue")) {
     EXPECT_EQ(thread.at("pid"), workload.pid());
-    EXPECT_GE(thread.at("blocked_ns"), 2 * kSecond) << thread;
+    EXPECT_GE(thread.at("blocked_ns"), 2 * kNsPerSecond) << thread;
     EXPECT_EQ(thread.at("exactness"), "estimated") << thread;
     for (const auto& fact : workload.facts())
       if (fact.at("tid") == thread.at("tid")) {
         const int64_t most = ended - fact.at("before").get<int64_t>();
-        EXPECT_GE(thread.at("blocked_ns"), 3 * kSecond * 99 / 100 - 50 * kMillisecond) << thread;
+        EXPECT_GE(thread.at("blocked_ns"), 3 * kNsPerSecond * 99 / 100 - 50 * kMillisecond) << thread;
         EXPECT_LE(thread.at("blocked_ns"), most + 50 * kMillisecond + most / 100) << thread;
         EXPECT_EQ(thread.at("syscall"), fact.at("syscall"));
       }

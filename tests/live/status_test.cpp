@@ -20,7 +20,7 @@ TEST(Status, NamesItselfAndTheHost) {
   uname(&host);
   EXPECT_EQ(status.at("pid"), daemon.pid());
   EXPECT_EQ(status.at("private"), false);
-  EXPECT_EQ(status.at("threshold_ns"), 7 * kSecond);
+  EXPECT_EQ(status.at("threshold_ns"), 7 * kNsPerSecond);
   EXPECT_EQ(status.at("census_interval_ns"), 500 * kMillisecond);
   EXPECT_EQ(status.at("kernel_threads"), false);
   EXPECT_EQ(status.at("host").at("kernel"), host.release);

@@ -48,7 +48,7 @@ TEST(Tree, FiguresOfBlockedThreadsAreThoseOfProc) {
   Workload workload("blocker", kAllKinds);
   Daemon daemon;
   const json tree = daemon.tree(workload.pid());
-  const uint64_t ns_per_tick = static_cast<uint64_t>(kSecond / sysconf(_SC_CLK_TCK));
+  const uint64_t ns_per_tick = static_cast<uint64_t>(kNsPerSecond / sysconf(_SC_CLK_TCK));
   for (const auto& fact : workload.facts()) {
     const pid_t tid = fact.at("tid");
     const json thread = find_thread(tree, tid);

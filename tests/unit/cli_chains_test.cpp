@@ -7,6 +7,7 @@
 #include "cli/chain_text.h"
 #include "cli/why_text.h"
 #include "daemon/base/bytes.h"
+#include "tests/unit/units.h"
 
 namespace loiter::cli {
 namespace {
@@ -19,8 +20,6 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
-
-constexpr uint64_t kSecond = 1'000'000'000;
 
 json held(const char* object, uint32_t holder, const char* name, const char* state = "alive") {
   return {{"kind", "lock"},       {"object", object},    {"detail", "pthread_mutex_t"},
@@ -52,7 +51,7 @@ json running_chain() {
                "running", 3, 2);
 }
 
-json deadlock() {
+json deadlock_chain() {
   return chain({link(5, "tail", held("0xa", 6, "left")), link(6, "left", held("0xb", 7, "right"), "lock"),
                 link(7, "right", held("0xa", 6, "left"), "lock")},
                "cycle", 4, 1);
@@ -123,7 +122,7 @@ TEST(ChainText, LinksAreIndentedUpToTheRoot) {
 }
 
 TEST(ChainText, ADeadlockSaysSo) {
-  const auto lines = lines_of({deadlock()});
+  const auto lines = lines_of({deadlock_chain()});
   EXPECT_EQ(lines[1], "DEADLOCK, 4 waiters");
   EXPECT_THAT(lines.back(), HasSubstr("=> DEADLOCK: back to 6 left"));
 }
@@ -259,7 +258,7 @@ std::string why(const Tree& tree, const Chains& chains, const StackThread* stack
 TEST(Why, ADeadlockComesBeforeTheMostWaiters) {
   json many = running_chain();
   many["waiters"] = 500;
-  const Chains chains = chains_of({many, deadlock()});
+  const Chains chains = chains_of({many, deadlock_chain()});
   const Root root = find_root(tree_of({thread(812, nullptr)}), chains);
   EXPECT_EQ(root.chain, 1u);
   EXPECT_EQ(root.tid, 6u);
@@ -272,8 +271,8 @@ TEST(Why, ADeadlockComesBeforeTheMostWaiters) {
 }
 
 TEST(Why, ADeadlockWithATimeLimitMayComeToAnEnd) {
-  EXPECT_THAT(why(tree_of({}), chains_of({deadlock()})), HasSubstr("none of them can go on; "));
-  json timed = deadlock();
+  EXPECT_THAT(why(tree_of({}), chains_of({deadlock_chain()})), HasSubstr("none of them can go on; "));
+  json timed = deadlock_chain();
   timed["links"][0]["wait"]["bounded"] = true;  // not in the cycle itself
   EXPECT_THAT(why(tree_of({}), chains_of({timed})), HasSubstr("none of them can go on; "));
   timed["links"][2]["wait"]["bounded"] = true;

@@ -14,7 +14,7 @@ using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-json thread(uint32_t tid, const std::string& name, uint32_t holder) {
+json blocked_thread(uint32_t tid, const std::string& name, uint32_t holder) {
   return {
       {"pid", 812},
       {"comm", "api"},
@@ -40,27 +40,29 @@ json thread(uint32_t tid, const std::string& name, uint32_t holder) {
       {"cut", nullptr}};
 }
 
-json deadlock() {
-  return {{"id", "deadlock-812-1"},
-          {"kind", "deadlock"},
-          {"severity", "critical"},
-          {"certainty", "proven"},
-          {"process", {{"pid", 812}, {"comm", "api\x1b[2J"}, {"unit", "api.service"}}},
-          {"count", 5},
-          {"chain", 2},
-          {"threads", {thread(814, "one", 815), thread(815, "two", 814), thread(816, "three", 814)}},
-          {"summary", "2 threads wait for one another"},
-          {"hint", "take them in order"},
-          {"since", "2026-11-21T06:18:04.123456789Z"},
-          {"first_seen", "2026-11-21T06:18:06.5Z"},
-          {"last_seen", "2026-11-21T06:18:09Z"},
-          {"resolved", nullptr},
-          {"resolution", nullptr}};
+json deadlock_finding() {
+  return {
+      {"id", "deadlock-812-1"},
+      {"kind", "deadlock"},
+      {"severity", "critical"},
+      {"certainty", "proven"},
+      {"process", {{"pid", 812}, {"comm", "api\x1b[2J"}, {"unit", "api.service"}}},
+      {"count", 5},
+      {"chain", 2},
+      {"threads",
+       {blocked_thread(814, "one", 815), blocked_thread(815, "two", 814), blocked_thread(816, "three", 814)}},
+      {"summary", "2 threads wait for one another"},
+      {"hint", "take them in order"},
+      {"since", "2026-11-21T06:18:04.123456789Z"},
+      {"first_seen", "2026-11-21T06:18:06.5Z"},
+      {"last_seen", "2026-11-21T06:18:09Z"},
+      {"resolved", nullptr},
+      {"resolution", nullptr}};
 }
 
 TEST(FindingText, TellsAllOfACircleWithItsStacks) {
   EXPECT_THAT(
-      finding_lines(deadlock()),
+      finding_lines(deadlock_finding()),
       ElementsAre(
           "critical deadlock (proven): 2 threads wait for one another",
           "  deadlock-812-1, process 812 api\\x1b[2J of api.service, since 2026-11-21T06:18:04Z, first seen "
@@ -71,7 +73,7 @@ TEST(FindingText, TellsAllOfACircleWithItsStacks) {
 }
 
 TEST(FindingText, OfAChainOnlyTheRootHasItsStack) {
-  json stuck = deadlock();
+  json stuck = deadlock_finding();
   stuck["kind"] = "stuck";
   const auto lines = finding_lines(stuck);
   EXPECT_EQ(std::ranges::count(lines, "      one_work at a.c:7"), 1);
@@ -80,12 +82,12 @@ TEST(FindingText, OfAChainOnlyTheRootHasItsStack) {
 
 TEST(FindingText, ShortIsWhatAndWhatToDo) {
   EXPECT_THAT(
-      short_finding_lines(deadlock()),
+      short_finding_lines(deadlock_finding()),
       ElementsAre("critical deadlock (proven): 2 threads wait for one another", "  take them in order"));
 }
 
 TEST(FindingText, OneWithoutThreads) {
-  json unjoined = deadlock();
+  json unjoined = deadlock_finding();
   unjoined["kind"] = "unjoined";
   unjoined["threads"] = json::array();
   unjoined["chain"] = 0;
@@ -93,13 +95,13 @@ TEST(FindingText, OneWithoutThreads) {
 }
 
 TEST(FindingText, OneThatIsGoneSaysWhy) {
-  json gone = deadlock();
+  json gone = deadlock_finding();
   EXPECT_TRUE(counts_as_failure(gone));
   gone["resolved"] = "2026-11-21T06:19:00.1Z";
   gone["resolution"] = "process_ended";
   EXPECT_FALSE(counts_as_failure(gone));
   EXPECT_THAT(finding_lines(gone)[1], HasSubstr("resolved 2026-11-21T06:19:00Z (process_ended)"));
-  json info = deadlock();
+  json info = deadlock_finding();
   info["severity"] = "info";
   EXPECT_FALSE(counts_as_failure(info));
 }
@@ -107,7 +109,7 @@ TEST(FindingText, OneThatIsGoneSaysWhy) {
 TEST(FindingText, AnEventIsOneLine) {
   const json event{{"type", "finding"}, {"time", "2026-11-21T06:18:04.123456789Z"},
                    {"boottime_ns", 1},  {"change", "raised"},
-                   {"pid", 812},        {"finding", deadlock()}};
+                   {"pid", 812},        {"finding", deadlock_finding()}};
   EXPECT_EQ(finding_event_line(event),
             "2026-11-21T06:18:04Z  raised  critical deadlock (proven): 2 threads wait for one another");
   EXPECT_EQ(event_line(event),

@@ -1,4 +1,5 @@
 #include "cli/model.h"
+#include "tests/unit/units.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,8 +11,6 @@ namespace {
 
 using nlohmann::json;
 using ::testing::HasSubstr;
-
-constexpr uint64_t kSecond = 1'000'000'000;
 
 json tree_document() {
   return json::parse(

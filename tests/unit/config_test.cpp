@@ -11,6 +11,7 @@
 
 #include "daemon/settings.h"
 #include "tests/lib/daemon.h"
+#include "tests/unit/units.h"
 
 namespace loiter::test {
 namespace {
@@ -19,8 +20,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
-
-constexpr uint64_t kSecond = 1'000'000'000;
 
 Config taken(std::string_view text, const DaemonOptions& flags = {}) {
   auto parsed = parse_config(text, "f.toml", flags);

@@ -4,11 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/pictures.h"
+#include "tests/unit/units.h"
 
 namespace loiter::test {
 namespace {
-
-constexpr uint64_t kSecond = 1'000'000'000;
 
 class FindingBookTest : public ::testing::Test {
  protected:

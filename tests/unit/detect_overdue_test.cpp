@@ -1,5 +1,6 @@
 // Who is overdue, and what is found of it.
 #include "daemon/detect/overdue.h"
+#include "tests/unit/units.h"
 
 #include <gtest/gtest.h>
 
@@ -7,8 +8,6 @@
 
 namespace loiter {
 namespace {
-
-constexpr uint64_t kSecond = 1'000'000'000;
 
 ThreadView blocked(uint32_t tid, std::optional<uint64_t> ns, Exactness exactness = Exactness::estimated) {
   ThreadView thread;

@@ -9,11 +9,11 @@
 
 #include "daemon/detect/sieve.h"
 #include "tests/unit/pictures.h"
+#include "tests/unit/units.h"
 
 namespace loiter::test {
 namespace {
 
-constexpr uint64_t kSecond = 1'000'000'000;
 const Thresholds kThresholds = Thresholds::of(30 * kSecond);
 
 SiteFrame frame(const std::string& symbol, const std::string& module = "", uint64_t offset = 0) {

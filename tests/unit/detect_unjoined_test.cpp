@@ -6,11 +6,11 @@
 #include <algorithm>
 
 #include "tests/unit/pictures.h"
+#include "tests/unit/units.h"
 
 namespace loiter::test {
 namespace {
 
-constexpr uint64_t kSecond = 1'000'000'000;
 constexpr TaskKey kProcess{100, 100'000};
 
 // A process, its looks and its snapshots. Thresholds of 2 s: windows of 8 s.

@@ -9,7 +9,7 @@
 namespace loiter {
 namespace {
 
-using Status = ExpressionResult::Status;
+using Outcome = ExpressionResult::Status;
 
 Dwarf_Op op(unsigned atom, uint64_t number = 0, uint64_t number2 = 0) {
   return {.atom = static_cast<uint8_t>(atom), .number = number, .number2 = number2, .offset = 0};
@@ -39,7 +39,7 @@ struct Frame {
   }
   std::optional<uint64_t> value(const std::vector<Dwarf_Op>& ops) const {
     const ExpressionResult result = run(ops);
-    return result.status == Status::done ? std::optional(result.value) : std::nullopt;
+    return result.status == Outcome::done ? std::optional(result.value) : std::nullopt;
   }
 };
 
@@ -59,13 +59,13 @@ TEST(Expression, MemoryIsThatOfTheStack) {
   EXPECT_EQ(frame.value({op(DW_OP_breg7, 8), op(DW_OP_deref)}), 0x1122334455667701u);
   EXPECT_EQ(frame.value({op(DW_OP_breg7, 8), op(DW_OP_deref_size, 2)}), 0x7701u);
   const ExpressionResult beyond = frame.run({op(DW_OP_breg7, 25), op(DW_OP_deref)});
-  EXPECT_EQ(beyond.status, Status::beyond);
+  EXPECT_EQ(beyond.status, Outcome::beyond);
   EXPECT_EQ(beyond.value, 0x1019u);
-  EXPECT_EQ(frame.run({op(DW_OP_breg7, negative(-1)), op(DW_OP_deref)}).status, Status::outside);
-  EXPECT_EQ(frame.run({op(DW_OP_consts, negative(-4)), op(DW_OP_deref)}).status, Status::outside);
+  EXPECT_EQ(frame.run({op(DW_OP_breg7, negative(-1)), op(DW_OP_deref)}).status, Outcome::outside);
+  EXPECT_EQ(frame.run({op(DW_OP_consts, negative(-4)), op(DW_OP_deref)}).status, Outcome::outside);
   Frame whole;
   whole.memory.whole = true;
-  EXPECT_EQ(whole.run({op(DW_OP_breg7, 25), op(DW_OP_deref)}).status, Status::outside);
+  EXPECT_EQ(whole.run({op(DW_OP_breg7, 25), op(DW_OP_deref)}).status, Outcome::outside);
 }
 
 TEST(Expression, Arithmetic) {
@@ -128,18 +128,18 @@ TEST(Expression, TheRuleOfThePlt) {
 
 TEST(Expression, WhatMakesNoSenseIsBroken) {
   Frame frame;
-  EXPECT_EQ(frame.run({op(DW_OP_plus)}).status, Status::broken);
-  EXPECT_EQ(frame.run({op(DW_OP_lit1), op(DW_OP_plus)}).status, Status::broken);
-  EXPECT_EQ(frame.run({op(DW_OP_lit1), op(DW_OP_drop)}).status, Status::broken) << "nothing is left";
-  EXPECT_EQ(frame.run({op(DW_OP_lit1), op(DW_OP_lit0), op(DW_OP_div)}).status, Status::broken);
-  EXPECT_EQ(frame.run({op(DW_OP_lit1), op(DW_OP_lit0), op(DW_OP_mod)}).status, Status::broken);
-  EXPECT_EQ(frame.run({op(DW_OP_breg3)}).status, Status::broken) << "rbx is not known";
-  EXPECT_EQ(frame.run({op(DW_OP_bregx, 1'000'000)}).status, Status::broken);
-  EXPECT_EQ(frame.run({op(DW_OP_lit1), op(DW_OP_pick, 1)}).status, Status::broken);
-  EXPECT_EQ(frame.run({op(DW_OP_lit1), op(DW_OP_deref_size, 9)}).status, Status::broken);
-  EXPECT_EQ(frame.run(std::vector<Dwarf_Op>(33, op(DW_OP_lit1))).status, Status::broken) << "too deep";
+  EXPECT_EQ(frame.run({op(DW_OP_plus)}).status, Outcome::broken);
+  EXPECT_EQ(frame.run({op(DW_OP_lit1), op(DW_OP_plus)}).status, Outcome::broken);
+  EXPECT_EQ(frame.run({op(DW_OP_lit1), op(DW_OP_drop)}).status, Outcome::broken) << "nothing is left";
+  EXPECT_EQ(frame.run({op(DW_OP_lit1), op(DW_OP_lit0), op(DW_OP_div)}).status, Outcome::broken);
+  EXPECT_EQ(frame.run({op(DW_OP_lit1), op(DW_OP_lit0), op(DW_OP_mod)}).status, Outcome::broken);
+  EXPECT_EQ(frame.run({op(DW_OP_breg3)}).status, Outcome::broken) << "rbx is not known";
+  EXPECT_EQ(frame.run({op(DW_OP_bregx, 1'000'000)}).status, Outcome::broken);
+  EXPECT_EQ(frame.run({op(DW_OP_lit1), op(DW_OP_pick, 1)}).status, Outcome::broken);
+  EXPECT_EQ(frame.run({op(DW_OP_lit1), op(DW_OP_deref_size, 9)}).status, Outcome::broken);
+  EXPECT_EQ(frame.run(std::vector<Dwarf_Op>(33, op(DW_OP_lit1))).status, Outcome::broken) << "too deep";
   frame.cfa.reset();
-  EXPECT_EQ(frame.run({op(DW_OP_call_frame_cfa)}).status, Status::broken) << "the CFA of itself";
+  EXPECT_EQ(frame.run({op(DW_OP_call_frame_cfa)}).status, Outcome::broken) << "the CFA of itself";
 }
 
 TEST(Expression, WhatIsNotEvaluatedIsRefused) {

@@ -10,10 +10,9 @@
 #include "daemon/detect/case.h"
 #include "daemon/inspect/chain.h"
 #include "tests/unit/pictures.h"
+#include "tests/unit/units.h"
 
 namespace loiter::test {
-
-constexpr uint64_t kSecond = 1'000'000'000;
 
 class MadeCase {
  public:

@@ -17,10 +17,9 @@
 #include "daemon/detect/case.h"
 #include "daemon/detect/history.h"
 #include "tests/unit/pictures.h"
+#include "tests/unit/units.h"
 
 namespace loiter::test {
-
-constexpr uint64_t kSecond = 1'000'000'000;
 
 enum class Manner {
   rests,     // ran once, and never again

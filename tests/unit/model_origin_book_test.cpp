@@ -6,11 +6,11 @@
 
 #include "daemon/model/origin_book.h"
 #include "tests/unit/simulated_host.h"
+#include "tests/unit/units.h"
 
 namespace loiter::test {
 namespace {
 
-constexpr uint64_t kSecond = 1'000'000'000;
 constexpr uint32_t kPid = 100;
 
 TaskKey key(uint32_t tid) {

@@ -2,12 +2,12 @@
 #include <gtest/gtest.h>
 
 #include "daemon/model/pthread_book.h"
+#include "tests/unit/units.h"
 
 namespace loiter::test {
 namespace {
 
 constexpr uint32_t kPid = 100;
-constexpr uint64_t kSecond = 1'000'000'000;
 
 loiter_task_id task(uint32_t tid) {
   return {.tid = tid, .tgid = kPid, .start_boot_ns = tid, .exec_id = 0, .pad = 0};

@@ -1,6 +1,7 @@
 // Since when a thread waits, from clocks of CPUs that lose time to interrupts and steal: by hand, and against
 // thousands of random CPUs whose true history is known.
 #include "daemon/model/wait_clock.h"
+#include "tests/unit/units.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +11,6 @@ namespace loiter::test {
 namespace {
 
 constexpr int64_t kOffset = 5'000'000'000;  // CLOCK_MONOTONIC minus the scheduler clock
-constexpr uint64_t kSecond = 1'000'000'000;
 
 loiter_census_mark make_mark(uint64_t sched_now, uint64_t stale_ns = 0) {
   const uint64_t mono = static_cast<uint64_t>(static_cast<int64_t>(sched_now) + kOffset);

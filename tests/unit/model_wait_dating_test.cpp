@@ -3,11 +3,11 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/model_records.h"
+#include "tests/unit/units.h"
 
 namespace loiter::test {
 namespace {
 
-constexpr uint64_t kSecond = 1'000'000'000;
 constexpr uint64_t kPass = 1'000'000;  // how long a census takes
 
 const loiter_task_id kId = task_id(7, 7, kSecond);

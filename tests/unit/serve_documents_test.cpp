@@ -12,13 +12,12 @@
 
 #include "daemon/base/version.h"
 #include "tests/unit/pictures.h"
+#include "tests/unit/units.h"
 
 namespace loiter::test {
 namespace {
 
 using nlohmann::json;
-
-constexpr uint64_t kSecond = 1'000'000'000;
 
 std::set<std::string> keys_of(const json& object) {
   std::set<std::string> keys;

@@ -5,13 +5,12 @@
 
 #include "daemon/serve/api.h"
 #include "tests/unit/pictures.h"
+#include "tests/unit/units.h"
 
 namespace loiter::test {
 namespace {
 
 using nlohmann::json;
-
-constexpr uint64_t kSecond = 1'000'000'000;
 
 // pid 100: a leader; 101 and 102 from one site, 103 from before the daemon, 104 of a site that was forgotten.
 std::shared_ptr<Picture> sample() {

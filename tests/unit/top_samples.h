@@ -10,10 +10,9 @@
 #include <vector>
 
 #include "cli/top/app.h"
+#include "tests/unit/units.h"
 
 namespace loiter::top::test {
-
-constexpr uint64_t kSecond = 1'000'000'000;
 
 inline cli::ProcessRow process(uint32_t pid, const std::string& comm, uint64_t blocked_s,
                                uint64_t overdue = 0) {
