@@ -9,6 +9,8 @@ CLANG ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool /usr/local/sbin/bpftool) bpftool)
 LLVM_STRIP ?= llvm-strip
 RUSTC ?= $(firstword $(wildcard /usr/bin/rustc) rustc)
+# Where it is not, tests of Go programs are left out.
+GO ?= $(firstword $(wildcard /usr/bin/go /usr/lib/go-*/bin/go))
 
 B := build
 UNAME_M := $(shell uname -m)
@@ -40,6 +42,7 @@ TESTLIB_SRC := $(wildcard tests/lib/*.cpp)
 WORKLOAD_SRC := $(wildcard tests/workloads/*.cpp)
 WORKLOAD_C_SRC := $(wildcard tests/workloads/*.c)
 WORKLOAD_RUST_SRC := $(wildcard tests/workloads/*.rs)
+WORKLOAD_GO_SRC := $(if $(GO),$(wildcard tests/workloads/*.go))
 CORPUS_SRC := $(wildcard tests/corpus/*.c tests/corpus/*.cpp tests/corpus/*.py)
 BENCH_SRC := $(wildcard tests/bench/*.cpp)
 FUZZ_SRC := $(wildcard tests/fuzz/*.cpp)
@@ -64,6 +67,7 @@ RUST_WORKLOADS := $(patsubst tests/workloads/%.rs,$(B)/tests/workloads/%,$(WORKL
 WORKLOADS := $(patsubst tests/workloads/%.cpp,$(B)/tests/workloads/%,$(WORKLOAD_SRC)) \
              $(C_WORKLOADS) $(foreach libc,-static -musl -musl-static,$(addsuffix $(libc),$(C_WORKLOADS))) \
              $(RUST_WORKLOADS) $(addsuffix -stripped,$(RUST_WORKLOADS)) \
+             $(patsubst tests/workloads/%.go,$(B)/tests/workloads/%,$(WORKLOAD_GO_SRC)) \
              $(addprefix $(B)/tests/workloads/,cxx_kinds-static stacks-static start_routines-static libvanishing.so \
                                                libmaking.so openmp_team)
 CORPUS := $(patsubst tests/corpus/%,$(B)/tests/corpus/%,$(basename $(filter-out %/corpus.py,$(CORPUS_SRC))) \
@@ -180,6 +184,9 @@ $(B)/tests/workloads/lib%.so: tests/workloads/library/%.cpp
 	@$(CXX) -std=c++20 -shared -fPIC $(STACK_FLAGS) -MMD -MP -MF $@.d $< -o $@
 $(B)/tests/workloads/%: tests/workloads/openmp/%.c
 	$(call build_c,$(CC) -fopenmp)
+$(B)/tests/workloads/%: tests/workloads/%.go
+	@mkdir -p $(@D) && echo "build $@"
+	@GOCACHE=$(abspath $(B))/go-cache CGO_ENABLED=1 GO111MODULE=off $(GO) build -o $@ $<
 build_rust = @mkdir -p $(@D) && echo "build $@" && \
              $(RUSTC) --edition 2021 -D warnings -O -C force-frame-pointers=no $(1) $< -o $@
 $(B)/tests/workloads/%: tests/workloads/%.rs

@@ -1,8 +1,11 @@
 /*
  * Details of the threads of one process, on request: the tid in the process's own namespace, and the kernel
  * stack in words. The kernel names its own addresses (%pB): reading /proc/kallsyms would want CAP_SYSLOG.
+ * And which files a process has mapped as code, by the inode that the kernel has for each.
  */
+#include "kernel_files.h"
 #include "loss.h"
+#include "mapped_file.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -53,5 +56,22 @@ int details(struct bpf_iter__task* ctx) {
   /* One by one: the verifier of 6.1 loses sight of a length that is not constant. */
   for (__u32 i = 0; i < LOITER_KERNEL_FRAMES && i < record.kernel_frames; ++i)
     bpf_seq_write(ctx->meta->seq, record.frames[i], LOITER_KERNEL_SYMBOL_LEN);
+  return 0;
+}
+
+/* /proc/PID/maps and stat() tell a file of an overlay by the overlay that it is seen in: one file in each
+ * container. Uprobes are placed in the file below, which is the one that is mapped (ovl_mmap(),
+ * fs/overlayfs/file.c; d_real_inode() in bpf_uprobe_multi_link_attach()). */
+SEC("iter/task_vma")
+int mapped_files(struct bpf_iter__task_vma* ctx) {
+  struct vm_area_struct* vma = ctx->vma;
+  if (!vma) return 0;
+  struct file* file = BPF_CORE_READ(vma, vm_file);
+  if (!file || !(BPF_CORE_READ(vma, vm_flags) & VM_EXEC)) return 0;
+  struct loiter_mapped_file mapped = {
+      .start = BPF_CORE_READ(vma, vm_start),
+      .inode_id = (__u64)BPF_CORE_READ(file, f_inode),
+  };
+  bpf_seq_write(ctx->meta->seq, &mapped, sizeof(mapped));
   return 0;
 }

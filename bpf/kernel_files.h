@@ -40,6 +40,20 @@ struct file {
   struct path f_path;
 };
 
+struct vm_area_struct {
+  unsigned long vm_start;
+  unsigned long vm_flags;
+  struct file* vm_file;
+};
+
+struct bpf_iter__task_vma {
+  struct bpf_iter_meta* meta;
+  struct task_struct* task;
+  struct vm_area_struct* vma;
+};
+
+enum { VM_EXEC = 0x00000004 };
+
 struct ns_common {
   unsigned int inum;
 };

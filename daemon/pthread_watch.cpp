@@ -27,9 +27,10 @@ constexpr uint64_t kFirstDelayNs = 20'000'000;
 }  // namespace
 
 struct PthreadWatch::Job {
-  enum class Kind : uint8_t { find, found, detach };
+  enum class Kind : uint8_t { find, found, detach, unused };
   Kind kind{};
   uint32_t pid = 0;
+  FileId library = {};  // that is unused
   InspectAnswerPtr answer = {};
   uint32_t tries = 0;        // before, that found no library
   uint64_t due_mono_ns = 0;  // not before
@@ -39,7 +40,7 @@ struct PthreadWatch::Target {
   size_t asked = 0;            // by so many
   uint64_t asked_boot_ns = 0;  // since
   uint64_t start_boot_ns = 0;
-  std::map<FileId, Links> links;
+  std::map<FileId, PlacedProbes> placed;
 };
 
 PthreadWatch::PthreadWatch(Parts parts) : parts_(std::move(parts)) {}
@@ -57,7 +58,7 @@ void PthreadWatch::stop() {
   }
   if (thread_.joinable()) thread_.join();
   targets_.clear();
-  host_wide_.clear();
+  host_wide_.take_all();
 }
 
 // Mutex held.
@@ -111,6 +112,7 @@ void PthreadWatch::let_go(uint32_t pid) {
 void PthreadWatch::on_exec(uint32_t pid, uint64_t boot_ns) {
   std::lock_guard lock(mutex_);
   seen_.erase(pid);
+  host_wide_.leave(pid, monotonic_now_ns());
   auto target = targets_.find(pid);
   if (target == targets_.end() || boot_ns < target->second.asked_boot_ns) return;
   // Another program; and where another thread than the first executed it, another task by that pid, which the
@@ -125,13 +127,10 @@ void PthreadWatch::on_published(const Snapshot& snapshot) {
     const ProcessView* process = target.start_boot_ns ? snapshot.find(pid) : nullptr;
     const bool gone =
         process && (process->ended_boot_ns || process->key.start_boot_ns != target.start_boot_ns);
-    if (gone && !target.links.empty()) push({.kind = Job::Kind::detach, .pid = pid});
+    if (gone && !target.placed.empty()) push({.kind = Job::Kind::detach, .pid = pid});
   }
   if (parts_.mode != UprobeMode::all) return;
-  std::erase_if(seen_, [&](const auto& seen) {
-    const ProcessView* process = snapshot.find(seen.first);
-    return !process || process->ended_boot_ns || process->key.start_boot_ns != seen.second;
-  });
+  forget_ended(snapshot);
   size_t looks = 0;
   for (const ProcessView& process : snapshot.processes) {
     if (process.kernel || process.key.start_boot_ns == 0 || looks >= kMostLooksACensus) continue;
@@ -139,6 +138,20 @@ void PthreadWatch::on_published(const Snapshot& snapshot) {
     push({.kind = Job::Kind::find, .pid = process.key.tid});
     ++looks;
   }
+  if (looks >= kMostLooksACensus) return;  // others, which may use them, are still to be looked at
+  for (const FileId& library : host_wide_.unused(monotonic_now_ns()))
+    push({.kind = Job::Kind::unused, .library = library});
+}
+
+// Mutex held.
+void PthreadWatch::forget_ended(const Snapshot& snapshot) {
+  const uint64_t now = monotonic_now_ns();
+  std::erase_if(seen_, [&](const auto& seen) {
+    const ProcessView* process = snapshot.find(seen.first);
+    const bool ended = !process || process->ended_boot_ns || process->key.start_boot_ns != seen.second;
+    if (ended) host_wide_.leave(seen.first, now);
+    return ended;
+  });
 }
 
 bool PthreadWatch::drain(std::vector<Event>& events) {
@@ -166,10 +179,10 @@ UprobeStatus PthreadWatch::status() const {
   UprobeStatus status;
   status.mode = parts_.mode;
   for (const auto& [pid, target] : targets_) {
-    for (const auto& [file, links] : target.links) status.placed += links.functions;
-    if (!target.links.empty()) status.processes.push_back(pid);
+    for (const auto& [file, placed] : target.placed) status.placed += placed.functions.size();
+    if (!target.placed.empty()) status.processes.push_back(pid);
   }
-  for (const auto& [file, links] : host_wide_) status.placed += links.functions;
+  status.placed += host_wide_.functions();
   status.libraries = host_wide_.size();
   status.failed = failed_;
   for (const auto& [key, failure] : failures_) status.failures.push_back(failure);
@@ -226,6 +239,8 @@ void PthreadWatch::carry_out(Job& job) {
       return place(job);
     case Job::Kind::detach:
       return detach(job.pid);
+    case Job::Kind::unused:
+      return let_go(job.library);
   }
 }
 
@@ -244,14 +259,10 @@ void PthreadWatch::place(const Job& job) {
   ProbeNote note{.pid = job.pid, .boot_ns = 0, .placed = {}, .failed = {}};
   const std::string& failure = inspection.failure.empty() ? found.failure : inspection.failure;
   bool asked = false;
-  std::set<FileId> there;
   {
     std::lock_guard lock(mutex_);
     auto target = targets_.find(job.pid);
     asked = target != targets_.end() && target->second.asked > 0;
-    if (asked)
-      for (const auto& [file, links] : target->second.links) there.insert(file);
-    for (const auto& [file, links] : host_wide_) there.insert(file);
   }
   if (inspection.gone || (!asked && parts_.mode != UprobeMode::all)) return;
   if (!opened) return fail(note, "", "", opened.error().message);
@@ -266,49 +277,81 @@ void PthreadWatch::place(const Job& job) {
   if (!failure.empty()) fail(note, "", "", failure);
   if (inspection.memory_tid != job.pid && parts_.mode != UprobeMode::all)
     fail(note, "", "", "its first thread has ended: the kernel finds its memory by that one alone");
-  for (const ThreadLibrary& library : found.libraries) {
-    if (there.contains(library.id)) continue;
-    const bool host_wide = parts_.mode == UprobeMode::all;
-    Links links = place_library(library, host_wide ? 0 : job.pid, note);
-    std::lock_guard lock(mutex_);
-    if (host_wide)
-      host_wide_[library.id] = std::move(links);
-    else if (auto target = targets_.find(job.pid); target != targets_.end())
-      target->second.links[library.id] = std::move(links);
+  place_missing(job, asked, note);
+}
+
+// In those of its libraries that have none yet. All its calls are told since the last of them were placed: of
+// a process that is younger than that, since it began.
+void PthreadWatch::place_missing(const Job& job, bool asked, ProbeNote& note) {
+  const bool host_wide = parts_.mode == UprobeMode::all;
+  const Inspection& inspection = *job.answer->inspection;
+  uint64_t since_boot_ns = host_wide ? inspection.start_boot_ns : boottime_now_ns();
+  bool sees = false;
+  for (const ThreadLibrary& library : job.answer->thread_libraries.libraries) {
+    const auto find = [&]() -> const PlacedProbes* {
+      if (host_wide) return host_wide_.find(library.id);
+      auto target = targets_.find(job.pid);
+      if (target == targets_.end()) return nullptr;
+      auto known = target->second.placed.find(library.id);
+      return known == target->second.placed.end() ? nullptr : &known->second;
+    };
+    if (!library.file) {  // another process may have better luck
+      place_library(library, 0, note);
+      continue;
+    }
+    std::unique_lock lock(mutex_);
+    if (!find()) {
+      lock.unlock();
+      PlacedProbes placed = place_library(library, host_wide ? 0 : job.pid, note);
+      lock.lock();
+      if (host_wide)
+        host_wide_.add(library.id, std::move(placed), monotonic_now_ns());
+      else if (auto target = targets_.find(job.pid); target != targets_.end())
+        target->second.placed[library.id] = std::move(placed);
+    }
+    const PlacedProbes* placed = find();
+    if (!placed) continue;
+    note.placed.insert(note.placed.end(), placed->functions.begin(), placed->functions.end());
+    since_boot_ns = std::max(since_boot_ns, placed->boot_ns);
+    sees = sees || !placed->links.empty();
+    const auto seen = seen_.find(job.pid);
+    if (seen != seen_.end() && seen->second == inspection.start_boot_ns) host_wide_.use(library.id, job.pid);
   }
   note.boot_ns = boottime_now_ns();
   {
     std::lock_guard lock(mutex_);
     if (auto target = targets_.find(job.pid); target != targets_.end())
       target->second.start_boot_ns = inspection.start_boot_ns;
-    changes_.push_back({job.pid, true, inspection.start_boot_ns, note.boot_ns});
+    if (sees) changes_.push_back({job.pid, true, inspection.start_boot_ns, since_boot_ns});
   }
   if (asked && parts_.hub) parts_.hub->push_probes(note, WallClock::now());
 }
 
 // All at once; where the kernel refuses that, one by one, so that it is told which.
-PthreadWatch::Links PthreadWatch::place_library(const ThreadLibrary& library, uint32_t pid, ProbeNote& note) {
-  Links placed;
+PlacedProbes PthreadWatch::place_library(const ThreadLibrary& library, uint32_t pid, ProbeNote& note) {
+  PlacedProbes placed;
   for (const ThreadLibrary::Missing& missing : library.missing)
     fail(note, library.path, missing.function, missing.reason);
+  placed.file = library.file;
+  placed.boot_ns = boottime_now_ns();
   if (library.places.empty()) return placed;
   const std::string path = "/proc/self/fd/" + std::to_string(library.file->get());
   if (auto link = probes_->place(path, library.places, library.libc, pid)) {
     placed.links.push_back(std::move(*link));
-    placed.functions = library.places.size();
-    for (const ProbePlace& place : library.places) note.placed.push_back(function_of(place.call));
-    return placed;
-  }
-  for (const ProbePlace& place : std::views::reverse(library.places)) {  // as PthreadProbes does
-    auto link = probes_->place(path, {&place, 1}, library.libc, pid);
-    if (!link) {
-      fail(note, library.path, function_of(place.call), link.error().message);
-      continue;
+    for (const ProbePlace& place : library.places) placed.functions.emplace_back(function_of(place.call));
+  } else {
+    for (const ProbePlace& place : std::views::reverse(library.places)) {  // as PthreadProbes does
+      auto one = probes_->place(path, {&place, 1}, library.libc, pid);
+      if (!one) {
+        fail(note, library.path, function_of(place.call), one.error().message);
+        continue;
+      }
+      placed.links.push_back(std::move(*one));
+      placed.functions.emplace_back(function_of(place.call));
     }
-    note.placed.push_back(function_of(place.call));
-    placed.links.push_back(std::move(*link));
-    ++placed.functions;
   }
+  if (!placed.links.empty()) placed.file.reset();
+  placed.boot_ns = boottime_now_ns();
   return placed;
 }
 
@@ -330,14 +373,21 @@ void PthreadWatch::fail(ProbeNote& note, const std::string& path, const std::str
 }
 
 void PthreadWatch::detach(uint32_t pid) {
-  std::map<FileId, Links>
-      links;  // declared first, so that they go outside the lock: the kernel takes its time
+  // Declared first, so that they go outside the lock: the kernel takes its time.
+  std::map<FileId, PlacedProbes> placed;
   std::lock_guard lock(mutex_);
   auto target = targets_.find(pid);
   if (target == targets_.end()) return;
-  links = std::move(target->second.links);
+  placed = std::move(target->second.placed);
+  target->second.placed.clear();
   changes_.push_back({pid, false, target->second.start_boot_ns, 0});
   if (target->second.asked == 0) targets_.erase(target);
+}
+
+void PthreadWatch::let_go(const FileId& library) {
+  PlacedProbes placed;  // as above
+  std::lock_guard lock(mutex_);
+  placed = host_wide_.take_unused(library, monotonic_now_ns());
 }
 
 }  // namespace loiter

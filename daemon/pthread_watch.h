@@ -21,6 +21,7 @@
 #include "daemon/base/result.h"
 #include "daemon/inspect/inspector.h"
 #include "daemon/model/snapshot.h"
+#include "daemon/probed_libraries.h"
 #include "daemon/sensors/pthread_probes.h"
 #include "daemon/serve/event_hub.h"
 
@@ -67,10 +68,6 @@ class PthreadWatch {
  private:
   struct Job;
   struct Target;
-  struct Links {
-    std::vector<PthreadProbes::Link> links;
-    size_t functions = 0;
-  };
   void push(Job job);
   void run();
   void carry_out(Job& job);
@@ -78,10 +75,13 @@ class PthreadWatch {
   void await_due(std::unique_lock<std::mutex>& lock);
   void find(uint32_t pid, uint32_t tries);
   void place(const Job& job);
-  Links place_library(const ThreadLibrary& library, uint32_t pid, ProbeNote& note);
+  PlacedProbes place_library(const ThreadLibrary& library, uint32_t pid, ProbeNote& note);
+  void place_missing(const Job& job, bool asked, ProbeNote& note);
   void fail(ProbeNote& note, const std::string& path, const std::string& function, const std::string& reason);
   void detach(uint32_t pid);
   void let_go(uint32_t pid);
+  void let_go(const FileId& library);
+  void forget_ended(const Snapshot& snapshot);
   Result<std::shared_ptr<PthreadProbes>> probes();
 
   Parts parts_;
@@ -93,7 +93,7 @@ class PthreadWatch {
   std::deque<Job> jobs_;
   std::shared_ptr<PthreadProbes> probes_;
   std::map<uint32_t, Target> targets_;  // by pid
-  std::map<FileId, Links> host_wide_;
+  ProbedLibraries host_wide_;
   std::map<uint32_t, uint64_t> seen_;  // host-wide: pid and start of processes that were looked at
   std::vector<Change> changes_;
   std::map<std::string, UprobeStatus::Failure> failures_;

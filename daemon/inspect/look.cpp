@@ -279,6 +279,21 @@ InspectionPtr Looker::look(const LookWish& wish) {
   return inspection;
 }
 
+// Those that were opened between two looks at what is mapped there, which agree.
+void Looker::identify(uint32_t tid, const std::vector<loiter_mapped_file>& before,
+                      ThreadLibraries& libraries) {
+  const auto after = reader_->mapped_files(tid);
+  if (!after) return;
+  const auto inode_at = [](const std::vector<loiter_mapped_file>& files, uint64_t start) {
+    const auto file = std::ranges::find(files, start, &loiter_mapped_file::start);
+    return file == files.end() ? 0 : file->inode_id;
+  };
+  for (ThreadLibrary& library : libraries.libraries) {
+    const uint64_t inode = inode_at(*after, library.mapped_at);
+    if (inode && inode == inode_at(before, library.mapped_at)) library.id = {.inode_id = inode};
+  }
+}
+
 InspectionPtr Looker::find_thread_libraries(const LookWish& wish, ThreadLibraries& libraries) {
   auto inspection = std::make_shared<Inspection>();
   inspection->pid = wish.pid;
@@ -289,7 +304,13 @@ InspectionPtr Looker::find_thread_libraries(const LookWish& wish, ThreadLibrarie
     return inspection;
   }
   const std::vector<Mapping> mappings = read_maps(*inspection);
-  if (inspection->failure.empty()) libraries = probes_.find(inspection->memory_tid, mappings);
+  if (inspection->failure.empty()) {
+    const auto before = reader_->mapped_files(inspection->memory_tid);
+    libraries = probes_.find(inspection->memory_tid, mappings);
+    if (before && !libraries.libraries.empty()) identify(inspection->memory_tid, *before, libraries);
+    // It may have ended meanwhile: then that is all that is wrong.
+    if (!reader_->read(wish.pid, census_) || census_.threads.empty()) inspection->gone = true;
+  }
   note_hang(*inspection, restarts);
   return inspection;
 }

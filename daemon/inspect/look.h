@@ -85,6 +85,7 @@ class Looker {
   void check_again(Inspection& inspection);
   void forget_ended_holder(InspectedThread& thread) const;
   void name_modules(Inspection& inspection) const;
+  void identify(uint32_t tid, const std::vector<loiter_mapped_file>& before, ThreadLibraries& libraries);
   bool is_hung(const Inspection& inspection);
   void note_hang(const Inspection& inspection, uint64_t restarts);
   std::vector<Mapping> read_maps(Inspection& inspection);

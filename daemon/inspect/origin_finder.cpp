@@ -85,10 +85,22 @@ Result<UnwindReply> OriginFinder::unwind(uint32_t pid, std::span<const BirthSlic
   return reply;
 }
 
+// A return address that leads to no code is none: behind runtime.asmcgocall, which changes stacks and whose
+// rules do not say so, it is another one for each thread, and each would be a site of its own.
+std::span<const uint32_t> OriginFinder::places_of(const UnwindReply& reply, const Stack& stack,
+                                                  const Process& process) {
+  std::span<const uint32_t> places = stack.places;
+  if (stack.cut != Cut::no_module || places.size() < 2) return places;
+  const CodePlace& last = reply.places[places.back()];
+  const bool is_code = last.module || find_mapping(process.code, last.pc);  // a JIT's is in no file either
+  return is_code ? places : places.first(places.size() - 1);
+}
+
 SiteStackPtr OriginFinder::stack_of(const UnwindReply& reply, const Stack& stack, Process& process) {
+  const std::span<const uint32_t> places = places_of(reply, stack, process);
   Code code;
-  code.reserve(2 * stack.places.size() + 1);
-  for (uint32_t index : stack.places) {
+  code.reserve(2 * places.size() + 1);
+  for (uint32_t index : places) {
     const CodePlace& place = reply.places[index];
     code.push_back(place.module);
     code.push_back(place.module ? place.offset : place.pc);
@@ -99,7 +111,7 @@ SiteStackPtr OriginFinder::stack_of(const UnwindReply& reply, const Stack& stack
   if (known) return known;
   auto made = std::make_shared<SiteStack>();
   made->cut = cut_text(stack.cut);
-  for (uint32_t index : stack.places) {
+  for (uint32_t index : places) {
     const CodePlace& place = reply.places[index];
     if (made->frames.size() + place.lines.size() > kMostFrames) {
       made->cut = kCutFrames;

@@ -69,6 +69,8 @@ class OriginFinder {
   void find_layout(uint32_t pid, Process& process);
   static uint64_t routine_in(const Window& window, const Process& process);
   void name_routines(const UnwindReply& reply, std::span<const uint64_t> addresses, Process& process);
+  static std::span<const uint32_t> places_of(const UnwindReply& reply, const Stack& stack,
+                                             const Process& process);
   SiteStackPtr stack_of(const UnwindReply& reply, const Stack& stack, Process& process);
   bool is_left_alone(uint32_t pid);
   void forget_old();

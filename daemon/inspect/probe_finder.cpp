@@ -83,7 +83,8 @@ void ProbeFinder::add(uint32_t tid, const Mapping& mapping, ModuleKey module,
   if (!(*symbols)[kMarks + LOITER_PTHREAD_CREATE].found || (!glibc && !(*symbols)[1].found)) return;
   auto file = modules_.open_mapped(tid, mapping);
   ThreadLibrary& library = found.libraries.emplace_back();
-  library.id = {mapping.device_major, mapping.device_minor, mapping.inode};
+  library.id = {0, mapping.device_major, mapping.device_minor, mapping.inode};
+  library.mapped_at = mapping.start;
   library.path = mapping.path;
   library.libc = glibc ? LOITER_LIBC_GLIBC : LOITER_LIBC_MUSL;
   if (file) {

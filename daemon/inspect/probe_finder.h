@@ -21,7 +21,12 @@
 
 namespace loiter {
 
+// An inode, as uprobes go by it. A file of an image has one, in however many containers it is seen, where
+// device and inode of /proc/PID/maps are those of each container's overlay; and btrfs gives the files of its
+// subvolumes equal ones there.
 struct FileId {
+  uint64_t inode_id = 0;  // the kernel's; right as long as a probe, or an open file, holds the inode
+  // Where the kernel did not tell:
   uint32_t device_major = 0;
   uint32_t device_minor = 0;
   uint64_t inode = 0;
@@ -34,7 +39,8 @@ struct ThreadLibrary {
     std::string reason;
   };
   FileId id;
-  std::string path;  // as it was mapped: bytes
+  uint64_t mapped_at = 0;  // start of a mapping of it
+  std::string path;        // as it was mapped: bytes
   loiter_libc libc{};
   std::shared_ptr<const Fd> file;
   std::vector<ProbePlace> places;  // each offset once

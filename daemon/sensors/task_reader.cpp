@@ -18,9 +18,8 @@ namespace {
 // Feeds all that the iterator writes about one process to `take`, until the iterator or `done` says that this
 // is all; the iterator looks again when it is asked again, and may find a thread born meanwhile.
 template <typename Take, typename Done>
-Status read_iterator(bpf_program* program, uint32_t pid, Take take, Done done) {
-  bpf_iter_link_info info{};
-  info.task.pid = pid;
+Status read_iterator(bpf_program* program, bpf_iter_link_info info, Take take, Done done) {
+  const uint32_t pid = std::max(info.task.pid, info.task.tid);  // one of them
   LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info, .link_info_len = sizeof(info));
   std::unique_ptr<bpf_link, int (*)(bpf_link*)> link(bpf_program__attach_iter(program, &options),
                                                      bpf_link__destroy);
@@ -37,6 +36,18 @@ Status read_iterator(bpf_program* program, uint32_t pid, Take take, Done done) {
       return Error{Error::Kind::internal, "task iterator: not what was agreed with the kernel side"};
     if (done()) return ok();
   }
+}
+
+bpf_iter_link_info all_threads_of(uint32_t pid) {
+  bpf_iter_link_info info{};
+  info.task.pid = pid;
+  return info;
+}
+
+bpf_iter_link_info only_thread(uint32_t tid) {
+  bpf_iter_link_info info{};
+  info.task.tid = tid;
+  return info;
 }
 
 // The kernel goes through a process by birth, and tids start again from below when they have reached pid_max.
@@ -76,7 +87,8 @@ Status TaskReader::read(uint32_t pid, Census& census) {
   census.threads.clear();
   CensusParser parser(census);
   Status done = read_iterator(
-      census_->progs.census, pid, [&](const std::byte* data, size_t size) { return parser.feed(data, size); },
+      census_->progs.census, all_threads_of(pid),
+      [&](const std::byte* data, size_t size) { return parser.feed(data, size); },
       [&] { return parser.complete(); });
   if (!done) return done;
   // A process without threads gives no opening mark either.
@@ -97,7 +109,7 @@ Result<std::vector<TaskDetail>> TaskReader::details(uint32_t pid, loiter_kernel_
     bytes.insert(bytes.end(), data, data + size);
     return true;
   };
-  Status done = read_iterator(details_->progs.details, pid, keep, [] { return false; });
+  Status done = read_iterator(details_->progs.details, all_threads_of(pid), keep, [] { return false; });
   if (!done) return done.error();
   std::vector<TaskDetail> all;
   constexpr size_t kHead = offsetof(loiter_task_detail, frames);
@@ -116,6 +128,20 @@ Result<std::vector<TaskDetail>> TaskReader::details(uint32_t pid, loiter_kernel_
   }
   sort_by_tid(all, [](const TaskDetail& detail) { return detail.tid; });
   return all;
+}
+
+// By one thread: by process, kernels before 6.7 would tell of them once for each thread.
+Result<std::vector<loiter_mapped_file>> TaskReader::mapped_files(uint32_t tid) {
+  std::vector<std::byte> bytes;
+  const auto keep = [&](const std::byte* data, size_t size) {
+    bytes.insert(bytes.end(), data, data + size);
+    return true;
+  };
+  Status done = read_iterator(details_->progs.mapped_files, only_thread(tid), keep, [] { return false; });
+  if (!done) return done.error();
+  std::vector<loiter_mapped_file> files(bytes.size() / sizeof(loiter_mapped_file));
+  if (!files.empty()) std::memcpy(files.data(), bytes.data(), files.size() * sizeof(files[0]));
+  return files;
 }
 
 std::vector<LossCount> TaskReader::losses() const {

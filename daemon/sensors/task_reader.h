@@ -1,5 +1,6 @@
 // Reads the threads of one process at this moment, with registers and tls base, by the same program as the
-// census; and their details: kernel stacks, tids in the process's own namespace.
+// census; and their details: kernel stacks, tids in the process's own namespace; and the files that it has
+// mapped.
 //
 // Owned and called by the inspector's thread. Opening needs CAP_BPF and CAP_PERFMON, and so does reading: it
 // attaches to the process asked for. Kernels before 6.1 cannot (link_info.task.pid: f0d74c4da1f0).
@@ -10,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "bpf/mapped_file.h"
 #include "bpf/records.h"
 #include "daemon/base/result.h"
 #include "daemon/sensors/bpf.h"
@@ -36,6 +38,9 @@ class TaskReader {
 
   // By tid.
   Result<std::vector<TaskDetail>> details(uint32_t pid, loiter_kernel_stacks which);
+
+  // What the memory of this thread has mapped as code, by address.
+  Result<std::vector<loiter_mapped_file>> mapped_files(uint32_t tid);
 
   std::vector<LossCount> losses() const;
 

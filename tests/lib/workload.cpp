@@ -25,6 +25,19 @@ std::vector<std::string> in_container(const std::vector<std::string>& command) {
   return argv;
 }
 
+// $1: where the programs are, which may be a mount of its own.
+constexpr const char* kInOverlay =
+    "set -e; cd /mnt; mount -t tmpfs tmpfs /mnt; cd /mnt; mkdir upper work root;"
+    "mount -t overlay overlay -o lowerdir=/,upperdir=upper,workdir=work root;"
+    "mkdir -p \"root$1\"; mount --bind \"$1\" \"root$1\"; mount --rbind /proc root/proc;"
+    "shift; exec chroot root \"$@\"";
+
+std::vector<std::string> in_overlay(const std::vector<std::string>& command) {
+  std::vector<std::string> argv{"/bin/sh", "-c", kInOverlay, "sh", build_dir()};
+  argv.insert(argv.end(), command.begin(), command.end());
+  return argv;
+}
+
 }  // namespace
 
 Workload::Workload(const std::string& name, const std::vector<std::string>& args, const SpawnOptions& options)
@@ -36,6 +49,12 @@ Workload::Workload(const std::string& name, const std::vector<std::string>& args
 Workload::Workload(InContainer, const std::string& name, const std::vector<std::string>& args)
     : name_(name),
       process_(in_container(command_line(name, args)), {}),
+      facts_(read_until("ready")),
+      pid_(*children_of(process_.pid()).begin()) {}
+
+Workload::Workload(InOverlay, const std::string& name, const std::vector<std::string>& args)
+    : name_(name),
+      process_(in_container(in_overlay(command_line(name, args))), {}),
       facts_(read_until("ready")),
       pid_(*children_of(process_.pid()).begin()) {}
 

@@ -22,6 +22,10 @@ class Workload {
   struct InContainer {};
   Workload(InContainer, const std::string& name, const std::vector<std::string>& args = {});
 
+  // With a root of its own besides: an overlay over the host's, as a container's is over its image.
+  struct InOverlay {};
+  Workload(InOverlay, const std::string& name, const std::vector<std::string>& args = {});
+
   pid_t pid() const { return pid_; }
   Subprocess& process() { return process_; }
 

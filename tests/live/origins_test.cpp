@@ -151,6 +151,19 @@ TEST(Origins, KeepTheirNamesWhenTheLibraryIsGone) {
   EXPECT_TRUE(stack_shows(site, made.fact().at("frames")));
 }
 
+TEST(Origins, OfAStackThatIsLongerThanWhatIsTakenSaySo) {
+  Daemon daemon;
+  const Made made = make(daemon, "makers", {"large"}, 1);
+  const json created_by =
+      find_thread(tree_with_origins(daemon, made.pid()), made.fact().at("tid")).at("created_by");
+  EXPECT_TRUE(stack_shows(created_by, made.fact().at("frames")));
+  EXPECT_FALSE(stack_shows(created_by, "make_large main"));
+  EXPECT_EQ(created_by.at("cut"), "no more of the creator's stack was taken");
+  ASSERT_EQ(made.origins.at("sites").size(), 1u);
+  EXPECT_EQ(made.origins.at("sites")[0].at("cut"), created_by.at("cut"));
+  expect_sums(made.origins);
+}
+
 TEST(OriginsIn, AContainerAreWhole) {
   Daemon daemon;
   const Made made = make(daemon, "makers", {"deep"}, 1, true);
@@ -186,6 +199,32 @@ TEST(Origins, GroupLiveAndEndedThreadsBySite) {
   std::set<pid_t> live = threads_of(made.pid());
   live.erase(made.pid());
   EXPECT_EQ(live, many.at("live_tids").get<std::set<pid_t>>());
+}
+
+// How many of them lived for less than 2^k ns: as many at least as were told to have been joined by then, and
+// as many at most as may have ended by then.
+TEST(Origins, LifetimesAreAsLongAsTheThreadsLived) {
+  Daemon daemon;
+  const Made made = make(daemon, "makers", {"lasting 1", "lasting 5", "lasting 5", "lasting 30"}, 4);
+  const std::vector<json> facts = Workload::of_kind(made.facts, "lasted");
+  ASSERT_EQ(facts.size(), 4u);
+  ASSERT_EQ(made.origins.at("sites").size(), 1u) << made.origins;
+  const json& site = made.origins.at("sites")[0];
+  EXPECT_TRUE(stack_shows(site, "small_thread make_lasting main")) << site;
+  std::vector<uint64_t> log2_ns = site.at("lifetimes").at("log2_ns");
+  log2_ns.resize(64);
+  uint64_t shorter = 0;
+  for (size_t k = 0; k < log2_ns.size(); ++k) {
+    uint64_t at_least = 0, at_most = 0;
+    for (const json& fact : facts) {
+      at_least += fact.at("at_most").get<uint64_t>() < uint64_t{1} << k;
+      at_most += fact.at("at_least").get<uint64_t>() < uint64_t{1} << k;
+    }
+    EXPECT_GE(shorter, at_least) << "below 2^" << k << ": " << site.at("lifetimes") << facts[0] << facts[3];
+    EXPECT_LE(shorter, at_most) << "below 2^" << k << ": " << site.at("lifetimes");
+    shorter += log2_ns[k];
+  }
+  EXPECT_EQ(shorter, 4u);
 }
 
 // Where the kernel refuses the typed ones.
@@ -381,6 +420,34 @@ TEST(Interpreters, PythonsThreadsWereMadeThroughTheInterpreter) {
   EXPECT_EQ(site.at("live"), 4) << "one place, four threads";
   EXPECT_TRUE(site.at("cut").is_null()) << site.at("cut");
   EXPECT_GT(site.at("stack").size(), 5u);
+}
+
+// Its runtime changes to another stack without telling unwinders: what is read behind that is different for
+// each thread, and must not make a site of each.
+TEST(Interpreters, GosThreadsWereMadeByItsRuntimeOrByC) {
+  if (access(workload_path("cgo_threads").c_str(), X_OK)) GTEST_SKIP() << "built without Go";
+  Daemon daemon;
+  constexpr uint64_t kGoroutines = 4;
+  const Made made = make(daemon, "cgo_threads", {"make"}, kGoroutines + 1);
+  expect_sums(made.origins);
+  size_t by_go = 0, by_c = 0, sites_of_go = 0;
+  for (const json& site : made.origins.at("sites")) {
+    const bool is_of_c = bool(stack_shows(site, "make_in_c"));
+    (is_of_c ? by_c : by_go) += site.at("live").get<size_t>();
+    sites_of_go += !is_of_c;
+    ASSERT_EQ(site.at("start_routines").size(), 1u) << site;
+    EXPECT_EQ(site.at("start_routines")[0].at("symbol"), is_of_c ? "rest_in_c" : "threadentry");
+    for (const json& frame : site.at("stack")) EXPECT_FALSE(frame.at("module").is_null()) << site;
+  }
+  EXPECT_EQ(by_c, 1u);
+  EXPECT_GE(by_go, kGoroutines);
+  printf("%zu threads made by Go's runtime at %zu sites\n", by_go, sites_of_go);
+  size_t named = 0;
+  const json tree = daemon.tree(made.pid());
+  for (const json& thread : tree.at("threads"))
+    named +=
+        !thread.at("start_routine").is_null() && thread.at("start_routine").at("symbol") == "threadentry";
+  EXPECT_GE(named, by_go) << tree;
 }
 
 }  // namespace

@@ -288,6 +288,34 @@ TEST_P(PthreadProbesHostWide, SeeProcessesThatNobodyNamed) {
   EXPECT_EQ(tids_of(document.at("unjoined")), unjoined);
 }
 
+// Containers of one image map one file, each by an overlay of its own: their calls are told once, however
+// many there are, and nothing holds on to a root that nobody uses any more.
+TEST_P(PthreadProbesHostWide, AreOnceInALibraryHoweverManyContainersSeeIt) {
+  if (read_file("/proc/filesystems").find("overlay") == std::string::npos) GTEST_SKIP() << "no overlayfs";
+  Daemon daemon(args_of(GetParam(), {"--uprobes", "all"}), options_of(GetParam()));
+  Workload first("pthread_calls");
+  await_calls_of(daemon, first);
+  Workload one(Workload::InOverlay{}, "pthread_calls"), two(Workload::InOverlay{}, "pthread_calls");
+  for (Workload* workload : {&one, &two}) {
+    const std::string maps = read_file("/proc/" + std::to_string(workload->pid()) + "/maps");
+    ASSERT_NE(maps.find("libc.so.6"), std::string::npos) << maps;
+    // The probes event comes when its libraries have been looked at.
+    Calls calls(daemon, workload->pid());
+    EXPECT_TRUE(calls.probes.at("failed").empty()) << calls.probes;
+    EXPECT_FALSE(calls.probes.at("placed").empty()) << "those that are there for all: " << calls.probes;
+  }
+  for (Workload* workload : {&one, &two}) {
+    Calls calls(daemon, workload->pid());
+    workload->command("join");
+    // It makes one and joins it, five times: told twice, two calls would look alike.
+    for (int i = 0; i < 10; ++i) {
+      const json call = calls.next_of_type("pthread");
+      EXPECT_EQ(call.at("tid"), workload->pid());
+      EXPECT_EQ(call.at("function"), i % 2 == 0 ? "pthread_create" : "pthread_join") << i;
+    }
+  }
+}
+
 // What the lists of glibc tell and what the probes have seen since the program began.
 TEST_P(PthreadProbesHostWide, CountAsTheListsDoOverTheCorpus) {
   Daemon daemon(args_of(GetParam(), {"--uprobes", "all"}), options_of(GetParam()));

@@ -159,6 +159,23 @@ TEST_F(TopTest, EnterShowsTheTreeOfThreadsAndTTheFlatList) {
   EXPECT_TRUE(terminal.await_text("Processes by"));
 }
 
+TEST_F(TopTest, OShowsWhereTheThreadsWereMade) {
+  Workload workload("makers");
+  workload.command("many 3");
+  workload.command("short 2");
+  Tmux terminal(120, 40);
+  start(terminal);
+  filter(terminal, workload.pid());
+  point_at(terminal, workload.pid());
+  terminal.type("o");
+  EXPECT_TRUE(terminal.await_screen("its two sites, and the stack of one", [&](const std::string& screen) {
+    return has(screen, "small_thread") && has(screen, "pthread_create") &&
+           (has(screen, "make_many") || has(screen, "make_short"));
+  }));
+  terminal.press({"Escape"});
+  EXPECT_TRUE(terminal.await_text("Processes by"));
+}
+
 TEST_F(TopTest, AThreadThatEndsLeavesTheTreeAndIsStillKnown) {
   Workload workload("spawn_tree", {"1", "2"});
   const auto threads = Workload::of_kind(workload.facts(), "thread");

@@ -229,6 +229,32 @@ TEST(UnjoinedChildren, AreTheZombies) {
   EXPECT_TRUE(document.at("findings").empty());
 }
 
+TEST(UnjoinedChildren, AreDatedWhereTheirEndsWereSeen) {
+  Daemon daemon;
+  const auto before = static_cast<int64_t>(boottime_now_ns());
+  Workload workload("pthreads", {"zombies"});
+  const auto after = static_cast<int64_t>(boottime_now_ns());
+  const json document = unjoined(daemon, workload.pid());
+  EXPECT_EQ(document.at("zombies").size(), 3u) << document;
+  for (const json& child : document.at("zombies")) {
+    EXPECT_EQ(child.at("exactness"), "exact") << child;
+    ASSERT_FALSE(child.at("ended_boottime_ns").is_null()) << child;
+    EXPECT_GE(child.at("ended_boottime_ns"), before);
+    EXPECT_LE(child.at("ended_boottime_ns"), after);
+    EXPECT_GT(child.at("age_ns"), 0);
+  }
+}
+
+// Its first thread is a zombie and the process is none.
+TEST(UnjoinedChildren, AreNotThoseWhoseLeaderEndedFirst) {
+  Workload workload("leader_exit");
+  Daemon daemon;
+  EXPECT_EQ(thread_stat(workload.pid(), workload.pid()).value_or(ThreadStat{}).state, 'Z');
+  const json document = unjoined(daemon, getpid());
+  for (const json& child : document.at("zombies")) EXPECT_NE(child.at("pid"), workload.pid()) << document;
+  EXPECT_EQ(daemon.tree(workload.pid()).at("process").at("parent_pid"), getpid());
+}
+
 TEST(UnjoinedCommand, ShowsThemAndEndsWithOne) {
   Workload workload("pthreads", {"mix"});
   Daemon daemon;

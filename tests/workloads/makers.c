@@ -1,8 +1,9 @@
 // makers: makes threads on command, at places that are known function by function. Each is told as
 // {"fact": "made", "case", "tid", "creator", "frames"}: the functions that stand on its creator's stack, the
 // innermost first.
-// Commands: "deep", "chain", "raw", "secret SEED", "many N" (they stay), "storm N" (made and joined one after
-// another), "short N" (likewise, at another place), "two" (one each of two places).
+// Commands: "deep", "chain", "large", "raw", "secret SEED", "many N" (they stay), "storm N" (made and joined
+// one after another), "short N" (likewise, at another place), "two" (one each of two places), "lasting MS"
+// (it lives for so long: {"fact": "lasted", "at_least", "at_most"} in ns).
 #include <linux/sched.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -65,6 +66,15 @@ DEEPER(deep_1, deep_2(depth + 1), 8)
 static void make_deep(void) {
   deep_1(unknown);
   made("deep", made_tid, thread_id(), DEEP_FRAMES " main");
+}
+
+// More on the stack than is taken of it: who called this cannot be known.
+NOINLINE static void make_large(void) {
+  volatile char local[16 * 1024];
+  for (size_t i = 0; i < sizeof(local); ++i) local[i] = (char)unknown;
+  make_one();
+  if (local[1] != (char)unknown) die("the array");
+  made("large", made_tid, thread_id(), "make_one make_large");
 }
 
 // --- threads made by threads -------------------------------------------------------------------------
@@ -166,22 +176,22 @@ static void* end_at_once(void* argument) {
   return argument;
 }
 
-static pthread_t small_thread(void* (*body)(void*)) {
+static pthread_t small_thread(void* (*body)(void*), void* argument) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, 64 * 1024);
   pthread_t thread;
-  if ((errno = pthread_create(&thread, &attributes, body, NULL))) die("pthread_create");
+  if ((errno = pthread_create(&thread, &attributes, body, argument))) die("pthread_create");
   pthread_attr_destroy(&attributes);
   return thread;
 }
 
 NOINLINE static void make_storm(int count) {
-  for (int i = 0; i < count; ++i) pthread_join(small_thread(end_at_once), NULL);
+  for (int i = 0; i < count; ++i) pthread_join(small_thread(end_at_once, NULL), NULL);
 }
 
 NOINLINE static void make_short(int count) {
-  for (int i = 0; i < count; ++i) pthread_join(small_thread(end_at_once), NULL);
+  for (int i = 0; i < count; ++i) pthread_join(small_thread(end_at_once, NULL), NULL);
   __asm__ volatile("" ::: "memory");
 }
 
@@ -191,7 +201,35 @@ static void* stay(void* argument) {
 }
 
 NOINLINE static void make_many(int count) {
-  for (int i = 0; i < count; ++i) small_thread(stay);
+  for (int i = 0; i < count; ++i) small_thread(stay, NULL);
+}
+
+static long now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return now.tv_sec * 1000000000L + now.tv_nsec;
+}
+
+static volatile pid_t lasting_tid;
+
+static void* last(void* ns) {
+  lasting_tid = thread_id();
+  pause_for((long)ns);
+  return NULL;
+}
+
+// It is not joined before the kernel has no such thread any more: its end has been told by then.
+NOINLINE static void make_lasting(long ns) {
+  const long begin = now_ns();
+  const pthread_t thread = small_thread(last, (void*)ns);
+  pause_for(ns);
+  while (!lasting_tid || syscall(SYS_tgkill, getpid(), lasting_tid, 0) == 0) pause_for(100000);
+  const long at_most = now_ns() - begin;
+  lasting_tid = 0;
+  pthread_join(thread, NULL);
+  struct line line = {"", 0};
+  add_to(&line, "{\"fact\": \"lasted\", \"at_least\": %ld, \"at_most\": %ld}", ns, at_most);
+  tell_line(&line);
 }
 
 NOINLINE static void place_one(void) {
@@ -209,11 +247,13 @@ static void command(const char* line) {
   const unsigned long number = space ? strtoul(space + 1, NULL, 10) : 0;
   if (!strcmp(line, "deep")) make_deep();
   if (!strcmp(line, "chain")) make_chain();
+  if (!strcmp(line, "large")) make_large();
   if (!strcmp(line, "raw")) make_raw();
   if (!strncmp(line, "secret ", 7)) make_with_secret(number);
   if (!strncmp(line, "storm ", 6)) make_storm((int)number);
   if (!strncmp(line, "short ", 6)) make_short((int)number);
   if (!strncmp(line, "many ", 5)) make_many((int)number);
+  if (!strncmp(line, "lasting ", 8)) make_lasting((long)number * 1000000);
   if (!strcmp(line, "two")) {
     place_one();
     place_two();
