@@ -9,8 +9,7 @@ CLANG ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool /usr/local/sbin/bpftool) bpftool)
 LLVM_STRIP ?= llvm-strip
 RUSTC ?= $(firstword $(wildcard /usr/bin/rustc) rustc)
-# Where it is not, tests of Go programs are left out.
-GO ?= $(firstword $(wildcard /usr/bin/go /usr/lib/go-*/bin/go))
+GO ?= $(firstword $(wildcard /usr/bin/go) go)
 
 B := build
 UNAME_M := $(shell uname -m)
@@ -42,7 +41,7 @@ TESTLIB_SRC := $(wildcard tests/lib/*.cpp)
 WORKLOAD_SRC := $(wildcard tests/workloads/*.cpp)
 WORKLOAD_C_SRC := $(wildcard tests/workloads/*.c)
 WORKLOAD_RUST_SRC := $(wildcard tests/workloads/*.rs)
-WORKLOAD_GO_SRC := $(if $(GO),$(wildcard tests/workloads/*.go))
+WORKLOAD_GO_SRC := $(wildcard tests/workloads/*.go)
 CORPUS_SRC := $(wildcard tests/corpus/*.c tests/corpus/*.cpp tests/corpus/*.py)
 BENCH_SRC := $(wildcard tests/bench/*.cpp)
 FUZZ_SRC := $(wildcard tests/fuzz/*.cpp)

@@ -425,7 +425,6 @@ TEST(Interpreters, PythonsThreadsWereMadeThroughTheInterpreter) {
 // Its runtime changes to another stack without telling unwinders: what is read behind that is different for
 // each thread, and must not make a site of each.
 TEST(Interpreters, GosThreadsWereMadeByItsRuntimeOrByC) {
-  if (access(workload_path("cgo_threads").c_str(), X_OK)) GTEST_SKIP() << "built without Go";
   Daemon daemon;
   constexpr uint64_t kGoroutines = 4;
   const Made made = make(daemon, "cgo_threads", {"make"}, kGoroutines + 1);
