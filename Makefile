@@ -1,6 +1,7 @@
 # loiter. `make help` lists the targets; README.md says what they are for.
 #
-# Everything built lands in build/. Packages are installed by scripts/install-packages, by name.
+# Everything built lands in build/. Packages are installed by scripts/install-packages, by name; servers that
+# tests watch are only unpacked, by scripts/fetch-servers.
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -41,7 +42,11 @@ TESTLIB_SRC := $(wildcard tests/lib/*.cpp)
 WORKLOAD_SRC := $(wildcard tests/workloads/*.cpp)
 WORKLOAD_C_SRC := $(wildcard tests/workloads/*.c)
 WORKLOAD_RUST_SRC := $(wildcard tests/workloads/*.rs)
+<<<<<<< HEAD
 WORKLOAD_GO_SRC := $(wildcard tests/workloads/*.go)
+=======
+HEALTHY_SRC := $(wildcard tests/healthy/*.cpp tests/healthy/*.java tests/healthy/*.js tests/healthy/*.py)
+>>>>>>> 00d06497c2a273855920b1d823d113201a57d626
 CORPUS_SRC := $(wildcard tests/corpus/*.c tests/corpus/*.cpp tests/corpus/*.py)
 BENCH_SRC := $(wildcard tests/bench/*.cpp)
 FUZZ_SRC := $(wildcard tests/fuzz/*.cpp)
@@ -71,6 +76,8 @@ WORKLOADS := $(patsubst tests/workloads/%.cpp,$(B)/tests/workloads/%,$(WORKLOAD_
                                                libmaking.so openmp_team)
 CORPUS := $(patsubst tests/corpus/%,$(B)/tests/corpus/%,$(basename $(filter-out %/corpus.py,$(CORPUS_SRC))) \
                                                         tests/corpus/corpus.py tests/corpus/expected.json)
+TEST_DATA := $(addprefix $(B)/,$(wildcard tests/data/*.json))
+HEALTHY := $(addprefix $(B)/,$(HEALTHY_SRC:.cpp=))
 TEST_BINARIES := $(B)/tests/unit_tests $(B)/tests/live_tests
 FUZZERS := $(foreach name,$(notdir $(basename $(FUZZ_SRC))),$(B)/fuzz/$(name) $(B)/fuzz/$(name).planted)
 BENCH_BINARIES := $(if $(BENCH_SRC),$(B)/tests/bench/bench)
@@ -94,7 +101,7 @@ all tests benches fuzz:
 	@+$(AS_INVOKER) $(MAKE) --no-print-directory AS_IS=1 $@
 else
 all: $(B)/loiterd $(B)/loiter
-tests: all $(TEST_BINARIES) $(WORKLOADS) $(CORPUS)
+tests: all $(TEST_BINARIES) $(WORKLOADS) $(CORPUS) $(HEALTHY) $(TEST_DATA)
 benches: tests $(BENCH_BINARIES)
 fuzz: $(FUZZERS)
 endif
@@ -208,6 +215,15 @@ $(B)/tests/corpus/%: tests/corpus/%.py
 $(B)/tests/corpus/corpus.py $(B)/tests/corpus/expected.json: $(B)/tests/corpus/%: tests/corpus/%
 	@mkdir -p $(@D) && install -m 0644 $< $@
 
+# Healthy programs: what no compiler is needed for is copied as it is.
+$(B)/tests/healthy/%: $(B)/obj/tests/healthy/%.o
+	$(link)
+$(addprefix $(B)/,$(filter-out %.cpp,$(HEALTHY_SRC))): $(B)/tests/healthy/%: tests/healthy/%
+	@mkdir -p $(@D) && install -m 0644 $< $@
+
+$(TEST_DATA): $(B)/tests/data/%: tests/data/%
+	@mkdir -p $(@D) && install -m 0644 $< $@
+
 $(B)/tests/bench/bench: $(call objects,$(BENCH_SRC) $(TESTLIB_SRC) $(DAEMON_SRC) $(BASE_SRC))
 	$(link) $(DAEMON_LIBS) $(BASE_LIBS) $(TEST_LIBS) -lbenchmark
 
@@ -248,11 +264,13 @@ run:
 
 test:
 	@scripts/install-packages build test
+	@scripts/fetch-servers
 	@+$(BUILD_AS_INVOKER) tests fuzz
 	@scripts/run-tests
 
 test-all:
 	@scripts/install-packages build test
+	@scripts/fetch-servers --all
 	@+$(BUILD_AS_INVOKER) tests fuzz
 	@scripts/run-tests --all
 
@@ -282,4 +300,4 @@ help:
 	@echo "sudo make bench     measure; CHECK=1: exit 1 where a goal is missed"
 	@echo "make lint install clean    install takes PREFIX= and DESTDIR="
 
--include $(shell [ -d $(B) ] && find $(B) -name '*.d')
+-include $(shell [ -d $(B) ] && find $(B) -path $(B)/servers -prune -o -name '*.d' -print)

@@ -25,7 +25,9 @@ std::string_view rule_of(std::string_view kind) {
        "a thread waits for what no one can give any more: its holder ended, or held it when the process "
        "forked"},
       {"stuck",
-       "a thread is blocked past the threshold in a wait that must end, or is what such a thread waits for"},
+       "a thread is blocked past the threshold in a wait that must end, or is what such a thread waits for; "
+       "not "
+       "behind one that waits for clients, or has done so since"},
       {"leak",
        "threads of one origin grow: the least number of them rises from window to window and does not "
        "return"},

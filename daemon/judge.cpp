@@ -221,7 +221,8 @@ std::vector<Finding> Judge::detect(const Snapshot& snapshot) {
   const KnownLimits limits = read_limits(host);
   std::vector<Finding> found = find_deadlocks(host);
   append(found, find_orphans(host));
-  append(found, find_stuck(host));
+  turns_.see(host);
+  append(found, find_stuck(host, turns_));
   append(found, find_leaks(host, history_, limits));
   append(found, find_exhaustion(host, history_, limits));
   append(found, find_starved(host, history_, limits));

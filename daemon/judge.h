@@ -22,6 +22,7 @@
 #include "daemon/detect/sieve.h"
 #include "daemon/detect/suspects.h"
 #include "daemon/detect/thresholds.h"
+#include "daemon/detect/turn_watch.h"
 #include "daemon/detect/verdicts.h"
 #include "daemon/inspect/inspector.h"
 #include "daemon/model/unjoined_book.h"
@@ -82,6 +83,7 @@ class Judge {
   std::function<void()> published_;
   Waits waits_;
   History history_;
+  TurnWatch turns_;
   UnjoinedBook unjoined_;
   UnjoinedWatch unjoined_watch_;
   LimitReader limits_;

@@ -155,6 +155,23 @@ void add_threads(Finding& finding, const HostCase& host, std::vector<size_t> nod
     finding.threads.push_back(finding_thread(host.threads()[*node]));
 }
 
+void add_threads_of_site(Finding& finding, const HostCase& host, const ProcessView& process, uint32_t site) {
+  std::vector<const ThreadView*> threads;
+  for (const ThreadView& thread : process.threads)
+    if (thread.site == site && thread.key != process.key) threads.push_back(&thread);
+  const size_t room = kMostFindingThreads - std::min(kMostFindingThreads, finding.threads.size());
+  const auto end = threads.begin() + static_cast<std::ptrdiff_t>(std::min(threads.size(), room));
+  std::partial_sort(threads.begin(), end, threads.end(), [](const ThreadView* a, const ThreadView* b) {
+    const std::pair left(b->blocked_ns.value_or(0), a->key.tid);
+    return left < std::pair(a->blocked_ns.value_or(0), b->key.tid);
+  });
+  for (auto thread = threads.begin(); thread != end; ++thread) {
+    const size_t node = host.find(process.key.tid, (*thread)->key.tid);
+    finding.threads.push_back(node == kWaitsForNobody ? finding_thread(process, **thread)
+                                                      : finding_thread(host.threads()[node]));
+  }
+}
+
 std::string name_of(const CaseThread& of) {
   return "thread " + std::to_string(of.thread->key.tid) + " (" + std::string(of.thread->name.view()) +
          ") of process " + std::to_string(of.process->key.tid) + " (" + std::string(of.process->comm.view()) +

@@ -71,6 +71,10 @@ void fill_from(FindingThread& thread, const Inspection& inspection);
 constexpr size_t kMostFindingThreads = 32;
 void add_threads(Finding& finding, const HostCase& host, std::vector<size_t> nodes);
 
+// Adds the threads of `process`, but for its leader, that were made at `site` (0: not known), up to
+// kMostFindingThreads in all: the longest blocked first, those that work follow.
+void add_threads_of_site(Finding& finding, const HostCase& host, const ProcessView& process, uint32_t site);
+
 // "thread 814 (worker-1) of process 812 (api)"; names are bytes.
 std::string name_of(const CaseThread& thread);
 

@@ -80,7 +80,19 @@ std::string summary_of(const Danger& danger, const ProcessView& process) {
          ") has grown most, to " + counted(process.threads.size(), "thread", "threads");
 }
 
-Finding finding_of(const Danger& danger, const HostCase& host, const ProcessView& process) {
+// Those of the process that were made where it has grown most.
+void add_new_threads(Finding& finding, const HostCase& host, const History& history,
+                     const ProcessView& process) {
+  const ProcessHistory* own = history.find(process.key);
+  if (!own || own->cohorts.empty()) return;
+  const auto grown = [](const CohortHistory& cohort) {
+    return cohort.growth.now() - std::min(cohort.growth.now(), cohort.growth.lowest());
+  };
+  add_threads_of_site(finding, host, process, std::ranges::max_element(own->cohorts, {}, grown)->site);
+}
+
+Finding finding_of(const Danger& danger, const HostCase& host, const History& history,
+                   const ProcessView& process) {
   const LimitUse& use = danger.use;
   const uint64_t horizon = host.thresholds().exhaustion_ns;
   const bool critical = danger.full || (danger.left_ns && *danger.left_ns < horizon / 10);
@@ -97,6 +109,7 @@ Finding finding_of(const Danger& danger, const HostCase& host, const ProcessView
                       {"threads_per_minute", danger.per_minute},
                       {"threshold_ns", horizon}};
   if (danger.left_ns) finding.evidence.push_back({"time_left_ns", *danger.left_ns});
+  add_new_threads(finding, host, history, process);
   finding.summary = summary_of(danger, process);
   finding.hint = "see what makes these threads (loiter origins " + std::to_string(process.key.tid) +
                  ") and bound it by a pool; raise the limit only where so many are meant to be";
@@ -151,7 +164,7 @@ std::vector<Finding> find_exhaustion(const HostCase& host, const History& histor
   std::vector<Finding> findings;
   for (const auto& [scope, found] : dangers) {
     const auto& [danger, reader] = found;
-    findings.push_back(finding_of(danger, host, *culprit_of(danger.use, host, history, *reader)));
+    findings.push_back(finding_of(danger, host, history, *culprit_of(danger.use, host, history, *reader)));
   }
   return findings;
 }

@@ -40,7 +40,8 @@ std::vector<LimitUse> limits_of(const ProcessView& process, const KnownLimits& l
 
 // One finding for each limit that is reached within Thresholds::exhaustion_ns as things go, or of which nine
 // tenths are used up and that is still growing; critical with a tenth of that time left, or where it has
-// grown until nothing more can be made. It names the process that has grown most of those that count.
+// grown until nothing more can be made. It names the process that has grown most of those that count,
+// and the threads that it made where it did.
 std::vector<Finding> find_exhaustion(const HostCase& host, const History& history, const KnownLimits& limits);
 
 }  // namespace loiter

@@ -65,24 +65,6 @@ std::string reason_of(const ProcessView& process) {
   return *most ? explanation_of(static_cast<SiteGap>(most - gaps.begin())) : "";
 }
 
-// Longest blocked first; those that work follow.
-void add_cohort_threads(Finding& finding, const HostCase& host, const LeakingCohort& leak) {
-  std::vector<const ThreadView*> threads;
-  for (const ThreadView& thread : leak.process->threads)
-    if (thread.site == leak.cohort->site && thread.key != leak.process->key) threads.push_back(&thread);
-  const auto end =
-      threads.begin() + static_cast<std::ptrdiff_t>(std::min(threads.size(), kMostFindingThreads));
-  std::partial_sort(threads.begin(), end, threads.end(), [](const ThreadView* a, const ThreadView* b) {
-    const std::pair left(b->blocked_ns.value_or(0), a->key.tid);
-    return left < std::pair(a->blocked_ns.value_or(0), b->key.tid);
-  });
-  for (auto thread = threads.begin(); thread != end; ++thread) {
-    const size_t node = host.find(leak.process->key.tid, (*thread)->key.tid);
-    finding.threads.push_back(node == kWaitsForNobody ? finding_thread(*leak.process, **thread)
-                                                      : finding_thread(host.threads()[node]));
-  }
-}
-
 std::string summary_of(const LeakingCohort& leak) {
   const Growth& growth = leak.cohort->growth;
   const std::string place = place_of(leak.site);
@@ -133,7 +115,7 @@ Finding finding_of(const LeakingCohort& leak, const HostCase& host, const Histor
                   .certainty = works ? Certainty::possible : Certainty::likely,
                   .process = finding_process(*leak.process),
                   .count = growth.now() + leak.without_site};
-  add_cohort_threads(finding, host, leak);
+  add_threads_of_site(finding, host, *leak.process, leak.cohort->site);
   finding.since_boot_ns = growth.first().end_boot_ns;
   finding.evidence = {{"windows", uint64_t{growth.leak_windows()}},
                       {"window_ns", history.rules().window_ns},

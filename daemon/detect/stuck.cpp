@@ -12,15 +12,16 @@
 namespace loiter {
 namespace {
 
-bool waits_for_clients(const CaseThread& thread) {
-  const Wait* wait = thread.wait();
-  return wait && (wait->kind == WaitKind::accept || wait->kind == WaitKind::poll);
-}
-
 bool is_told_otherwise(const CaseThread& thread) {
   const WaitEdge* edge = thread.seen.edge;
   return edge && (edge->end == ChainEnd::holder_ended || edge->end == ChainEnd::inherited ||
                   edge->end == ChainEnd::deadlocked || edge->end == ChainEnd::only_itself);
+}
+
+// Whoever held what it waits for has run since it was looked at, and may have given it back: the next look
+// will tell.
+bool is_open(const CaseThread& thread) {
+  return thread.seen.edge && thread.seen.edge->to_tid != 0 && thread.next == kWaitsForNobody;
 }
 
 // Asleep in such a wait for so long, and not put there by somebody.
@@ -108,12 +109,15 @@ Finding finding_of(const HostCase& host, const Key& key, const Group& group, siz
   return finding;
 }
 
-// Of those that are stuck, who has been for longest; kWaitsForNobody: none is.
-size_t longest_of(const HostCase& host, const std::vector<size_t>& members) {
+// Of those that are stuck, who has been for longest; kWaitsForNobody: none is. Not who waits on one that
+// takes turns.
+size_t longest_of(const HostCase& host, const Group& group, const TurnWatch& turns) {
   size_t longest = kWaitsForNobody;
-  for (const size_t member : members) {
+  const CaseThread& root = host.threads()[group.roots.front()];
+  for (const size_t member : group.members) {
     const CaseThread& thread = host.threads()[member];
     if (!is_stuck(thread, host.thresholds().stuck_ns)) continue;
+    if (group.roots.size() == 1 && turns.took_turns(host, root, thread)) continue;
     if (longest == kWaitsForNobody ||
         *thread.thread->blocked_ns > *host.threads()[longest].thread->blocked_ns)
       longest = member;
@@ -123,7 +127,7 @@ size_t longest_of(const HostCase& host, const std::vector<size_t>& members) {
 
 }  // namespace
 
-std::vector<Finding> find_stuck(const HostCase& host) {
+std::vector<Finding> find_stuck(const HostCase& host, const TurnWatch& turns) {
   std::map<Key, Group> groups;
   const auto add = [&](size_t root, const std::vector<size_t>& waiters) {
     Group& group = groups[key_of(host, root)];
@@ -142,8 +146,8 @@ std::vector<Finding> find_stuck(const HostCase& host) {
   std::vector<Finding> findings;
   for (const auto& [key, group] : groups) {
     const CaseThread& root = host.threads()[group.roots.front()];
-    if (is_told_otherwise(root) || waits_for_clients(root)) continue;
-    if (const size_t longest = longest_of(host, group.members); longest != kWaitsForNobody)
+    if (is_told_otherwise(root) || waits_for_clients(root) || is_open(root)) continue;
+    if (const size_t longest = longest_of(host, group, turns); longest != kWaitsForNobody)
       findings.push_back(finding_of(host, key, group, longest));
   }
   return findings;

@@ -46,6 +46,23 @@ std::set<pid_t> children_of(pid_t pid) {
   return children;
 }
 
+std::map<pid_t, uint64_t> descendants_of(pid_t pid) {
+  std::map<pid_t, std::map<pid_t, uint64_t>> children;  // by parent
+  for (pid_t candidate : numbered_entries("/proc"))
+    if (const auto stat = thread_stat(candidate, candidate))
+      children[stat->ppid][candidate] = stat->start_ticks;
+  std::map<pid_t, uint64_t> found = children[pid];
+  std::vector<pid_t> open;
+  for (const auto& [child, ticks] : found) open.push_back(child);
+  while (!open.empty()) {
+    const pid_t next = open.back();
+    open.pop_back();
+    for (const auto& [child, ticks] : children[next])
+      if (found.emplace(child, ticks).second) open.push_back(child);
+  }
+  return found;
+}
+
 std::optional<ThreadStat> thread_stat(pid_t pid, pid_t tid) {
   const std::string text = read_file(task_path(pid, tid, "stat"));
   const size_t open = text.find('('), close = text.rfind(')');

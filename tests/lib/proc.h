@@ -21,6 +21,10 @@ std::set<pid_t> threads_of(pid_t pid);
 // Processes whose parent is `pid`. Zombies count.
 std::set<pid_t> children_of(pid_t pid);
 
+// Its children and theirs, as of one look at /proc, with when each began (ThreadStat::start_ticks): numbers
+// may be used again.
+std::map<pid_t, uint64_t> descendants_of(pid_t pid);
+
 struct ThreadStat {
   std::string comm;  // bytes
   char state = '?';

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 
 #include "daemon/detect/orphan.h"
 #include "daemon/detect/stuck.h"
@@ -254,6 +255,51 @@ TEST(Stuck, NotBehindALeaderThatWaitsForClients) {
   EXPECT_TRUE(find_stuck(behind(WaitKind::poll, 3, 400).judge()).empty());
 }
 
+// An event loop that keeps a lock as a gate, and whose timer wakes it between two looks.
+TEST(Stuck, NotBehindALoopThatRunsBetweenItsPolls) {
+  MadeCase made = behind(WaitKind::poll, 3, 40);
+  TurnWatch turns;
+  turns.see(made.judge());
+  made.snapshot().begin_boot_ns += kSecond;
+  const auto next = [&](TaskState state, int64_t syscall) {
+    ThreadView& loop = made.thread(10, 10);
+    made.inspected(10, 10).blocked = false;
+    made.inspected(10, 10).wait.reset();
+    loop.state = state;
+    loop.syscall = syscall;
+    ++loop.voluntary_switches;
+    if (state == TaskState::running) loop.blocked_ns.reset();
+    return made.judge();
+  };
+  EXPECT_TRUE(find_stuck(next(TaskState::sleeping, SYS_ppoll)).empty()) << "its system call tells";
+  EXPECT_TRUE(find_stuck(next(TaskState::running, -1), turns).empty()) << "it polled a second ago";
+  EXPECT_EQ(find_stuck(next(TaskState::running, -1)).size(), 1u);
+  // Waiters that came after its last poll: it may have taken the lock since.
+  for (uint32_t tid = 11; tid < 14; ++tid) made.thread(10, tid).blocked_ns = 35 * kSecond;
+  made.snapshot().begin_boot_ns += 40 * kSecond;
+  EXPECT_EQ(find_stuck(next(TaskState::running, -1), turns).size(), 1u);
+}
+
+TEST(Stuck, ALoopThatHangsItselfIs) {
+  MadeCase made = behind(WaitKind::poll, 3, 40);
+  TurnWatch turns;
+  turns.see(made.judge());
+  made.wait(10, 10).kind = WaitKind::write;
+  ASSERT_EQ(find_stuck(made.judge(), turns).size(), 1u);
+  made.thread(10, 10).blocked_ns = kSecond;
+  EXPECT_TRUE(find_stuck(made.judge(), turns).empty()) << "not for so long yet";
+}
+
+TEST(Stuck, TurnsAreForgottenWithTheirProcess) {
+  MadeCase made = behind(WaitKind::accept, 1, 40);
+  TurnWatch turns;
+  turns.see(made.judge());
+  EXPECT_EQ(turns.size(), 1u);
+  made.process_of(10).ended_boot_ns = 1;
+  turns.see(made.judge());
+  EXPECT_EQ(turns.size(), 0u);
+}
+
 TEST(Stuck, NotInWaitsThatMayRest) {
   for (WaitKind kind :
        {WaitKind::condvar, WaitKind::semaphore, WaitKind::read, WaitKind::sleep, WaitKind::poll,
@@ -308,6 +354,7 @@ TEST(Stuck, BehindOneThatRunsOnlyWhileItWasJustSeen) {
   made.snapshot().begin_mono_ns += 1'000'000;  // a census later, without another look
   const HostCase later(made.snapshot(), made.waits(), Thresholds::of(30 * kSecond));
   EXPECT_EQ(later.threads()[later.find(10, 11)].next, kWaitsForNobody);
+  EXPECT_TRUE(find_stuck(later).empty()) << "whether it still holds the lock is not known";
 }
 
 }  // namespace

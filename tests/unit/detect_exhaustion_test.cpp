@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/unit/made_host.h"
 
 namespace loiter::test {
@@ -40,6 +42,23 @@ TEST(Exhaustion, OnCourseWithinTheTime) {
   findings = found(made, pids(10, 41, 41 + 20));
   ASSERT_EQ(findings.size(), 1u);
   EXPECT_EQ(findings[0].severity, Severity::critical) << "20 s of 240";
+}
+
+TEST(Exhaustion, NamesTheThreadsThatWereMadeWhereItGrew) {
+  MadeHost made;
+  made.process(10);
+  for (int i = 0; i < 40; ++i) made.add(10, 2, Manner::rests);
+  made.run(40, [&](size_t) { made.add(10, 1, Manner::rests); });
+  const std::vector<Finding> findings = found(made, pids(10, 81, 181));
+  ASSERT_EQ(findings.size(), 1u);
+  ASSERT_EQ(findings[0].threads.size(), kMostFindingThreads);
+  for (const FindingThread& named : findings[0].threads) {
+    const auto& threads = made.snapshot.find(10)->threads;
+    const auto at =
+        std::ranges::find_if(threads, [&](const ThreadView& thread) { return thread.key == named.key; });
+    ASSERT_NE(at, threads.end());
+    EXPECT_EQ(at->site, 1u);
+  }
 }
 
 TEST(Exhaustion, NotWhoStandsNearALimitAndStays) {
