@@ -124,7 +124,7 @@ void Judge::restore() {
     book_.restore(std::move(kept));
   }
   if (!found->empty())
-    spdlog::info("{} of an earlier run may last still: they are looked at again",
+    spdlog::info("{} of an earlier run taken up again",
                  found->size() == 1 ? "1 finding" : std::to_string(found->size()) + " findings");
 }
 

@@ -34,6 +34,7 @@ void keep_what_was_seen(Finding& found, const Finding& before) {
     if (!thread.wait) thread.wait = known->wait;
     if (!thread.routine) thread.routine = known->routine;
     if (!thread.site) thread.site = known->site;
+    if (thread.creator.tid == 0) thread.creator = known->creator;  // of an earlier run
   }
 }
 

@@ -381,6 +381,11 @@ void HistoryFile::tidy(uint64_t now_ns) {
   }
 }
 
+void HistoryFile::make_room(uint64_t now_ns) {
+  database_->run("PRAGMA wal_checkpoint(TRUNCATE)");
+  tidy(now_ns);
+}
+
 uint64_t HistoryFile::oldest_kept_ns() {
   const auto sample = static_cast<uint64_t>(database_->number("SELECT min(at) FROM sample")) * kSecondNs;
   const auto finding = static_cast<uint64_t>(

@@ -40,6 +40,9 @@ class HistoryFile {
   void write(const std::vector<FindingNote>& notes);
   void write(const CountBatch& batch);
 
+  // After SQLITE_FULL, of whatever reason: the log is given back, and what tidy() can.
+  void make_room(uint64_t now_ns);
+
   // Forgets what is too old, makes of old periods longer ones, and keeps within the size.
   void tidy(uint64_t now_ns);
 

@@ -172,7 +172,7 @@ bool HistoryWriter::Shared::write(Work& work) {
       write_all(work);
     } catch (const DatabaseError& error) {
       if (!error.is_full()) throw;
-      file->tidy(realtime_now_ns());  // the limit is reached, or else the disk is full and it does not help
+      file->make_room(realtime_now_ns());  // where the disk is full, that may not help
       write_all(work);
     }
     note_success();

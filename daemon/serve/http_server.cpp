@@ -428,7 +428,7 @@ void HttpServer::notify_published() {
     if (exchange->is_stream) exchange->gone = peer_hung_up(exchange->connection);
     if (exchange->inspecting) continue;
     if (exchange->history_ticket) {
-      give_up_history(*exchange);
+      impl_->give_up_history(*exchange);
       continue;
     }
     if (exchange->is_stream ? exchange->gone : !impl_->must_wait(*exchange)) impl_->resume(*exchange);
