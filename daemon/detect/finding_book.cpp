@@ -119,7 +119,8 @@ void FindingBook::restore(KeptFinding finding) {
   const bool lasts = finding.resolved_boot_ns == 0;
   if (auto known = live_.find(id); lasts && known != live_.end()) {
     auto kept = std::make_shared<KeptFinding>(*known->second);
-    kept->first_boot_ns = std::min(kept->first_boot_ns, finding.first_boot_ns);
+    kept->first_boot_ns = finding.first_boot_ns;
+    kept->first_ns = finding.first_ns;
     keep_what_was_seen(kept->finding, finding.finding);
     known->second = std::move(kept);
     return;

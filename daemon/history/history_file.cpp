@@ -167,8 +167,7 @@ std::vector<KeptFinding> HistoryFile::take_unresolved() {
   {
     Statement found(
         *database_,
-        "SELECT rowid, body, last_ns, id FROM finding WHERE resolved_ns IS NULL ORDER BY first_ns");
-    std::string last_id;
+        "SELECT rowid, body, last_ns, first_ns FROM finding WHERE resolved_ns IS NULL ORDER BY first_ns");
     while (found.step()) {
       std::optional<EncodedFinding> decoded = decode_finding(found.text(1));
       const bool again = decoded && std::ranges::any_of(list, [&](const KeptFinding& kept) {
@@ -179,6 +178,7 @@ std::vector<KeptFinding> HistoryFile::take_unresolved() {
         continue;
       }
       KeptFinding& kept = decoded->kept;
+      kept.first_ns = found.count(3);
       const int64_t last = found.integer(2) - wall_.offset_ns;
       kept.last_boot_ns = std::max<uint64_t>(kept.last_boot_ns, last < 0 ? 0 : static_cast<uint64_t>(last));
       kept.last_boot_ns = std::min(kept.last_boot_ns, boottime_now_ns());

@@ -259,7 +259,7 @@ std::shared_ptr<Snapshot> context_of(const std::vector<NamedThread>& names, int6
 
 void answer_findings(Database& database, const HistoryQuery& query, HistoryAnswer& answer) {
   std::string sql =
-      "SELECT body, offset_ns, resolved_ns, resolution, unwatched, last_ns, boot_id FROM finding"
+      "SELECT body, offset_ns, resolved_ns, resolution, unwatched, last_ns, boot_id, first_ns FROM finding"
       " JOIN boot ON boot.id = finding.boot WHERE ";
   sql += query.id ? "finding.id = ?" : "resolved_ns IS NOT NULL";
   if (query.pid) sql += " AND pid = ?";
@@ -283,6 +283,7 @@ void answer_findings(Database& database, const HistoryQuery& query, HistoryAnswe
     const auto boot_ns = [&](int column) {
       return static_cast<uint64_t>(std::max<int64_t>(1, found.integer(column) - offset));
     };
+    kept.first_ns = found.count(7);
     kept.last_boot_ns = boot_ns(5);
     kept.unwatched = found.integer(4) != 0;
     if (!found.is_null(2)) kept.resolved_boot_ns = boot_ns(2);

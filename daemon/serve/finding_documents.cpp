@@ -137,7 +137,9 @@ Json finding_json(const Snapshot& snapshot, const KeptFinding& kept) {
   for (const FindingThread& thread : finding.threads)
     json["threads"].push_back(thread_json(snapshot, finding, thread));
   json["since"] = finding.since_boot_ns ? Json(snapshot.wall.format(*finding.since_boot_ns)) : Json(nullptr);
-  json["first_seen"] = snapshot.wall.format(kept.first_boot_ns);
+  // Clocks of two runs are some nanoseconds apart.
+  json["first_seen"] =
+      kept.first_ns ? format_rfc3339(kept.first_ns) : snapshot.wall.format(kept.first_boot_ns);
   json["last_seen"] = snapshot.wall.format(kept.last_boot_ns);
   json["resolved"] =
       kept.resolved_boot_ns ? Json(snapshot.wall.format(kept.resolved_boot_ns)) : Json(nullptr);
