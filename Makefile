@@ -18,7 +18,7 @@ BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(UNAME_M)))
 MULTIARCH := $(shell $(CXX) -print-multiarch 2>/dev/null)
 
 BASE_PACKAGES := spdlog
-DAEMON_PACKAGES := libbpf libmicrohttpd libcap-ng libseccomp libdw libelf zlib capstone
+DAEMON_PACKAGES := libbpf libmicrohttpd libcap-ng libseccomp libdw libelf zlib capstone sqlite3
 CLI_PACKAGES := libcurl ncursesw libseccomp
 TEST_PACKAGES := gtest gmock
 pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)

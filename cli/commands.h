@@ -21,6 +21,7 @@ Result<int> run_origins(Client& client, const Options& options, Output& out);
 Result<int> run_events(Client& client, const Options& options, Output& out);
 Result<int> run_findings(Client& client, const Options& options, Output& out);
 Result<int> run_explain(Client& client, const Options& options, Output& out);
+Result<int> run_history(Client& client, const Options& options, Output& out);
 Result<int> run_scan(Client& client, const Options& options, Output& out);
 
 // The interactive view where stdout is a terminal, else one table.

@@ -57,6 +57,17 @@ std::string config_failure(const json& status) {
   return lines;
 }
 
+// Why it is not written, or what was set aside; empty: all is well, or a daemon that does not tell.
+std::string history_failure(const json& status) {
+  const auto history = status.find("history");
+  if (history == status.end()) return "";
+  if (!history->at("failure").is_null()) return history->at("failure").get<std::string>();
+  std::string names;
+  for (const json& name : history->at("set_aside"))
+    names += (names.empty() ? "begun anew, set aside: " : ", ") + name.get<std::string>();
+  return names;
+}
+
 // Features and capabilities of a daemon as checks: it runs, so what is missing only degrades it.
 json checks_of(const json& status) {
   json checks = json::array();
@@ -78,6 +89,8 @@ json checks_of(const json& status) {
         check_of("census", "degraded", std::to_string(failed) + " passes failed: see the daemon's log"));
   if (const std::string failed = config_failure(status); !failed.empty())
     checks.push_back(check_of("config", "degraded", "the file as it is now is not taken: " + failed));
+  if (const std::string failed = history_failure(status); !failed.empty())
+    checks.push_back(check_of("history", "degraded", failed));
   return checks;
 }
 

@@ -21,6 +21,12 @@ std::string config_path(Client& client) {
   return path;
 }
 
+// Why the history could not be asked; empty: it could.
+std::string history_note(const json& document) {
+  const json* failure = member(document, "history_failure");
+  return failure ? "; " + failure->get<std::string>() : "";
+}
+
 void write_ignore_rule(const json& finding, const Options& options, Output& out) {
   std::string toml;
   for (const std::string& line : ignore_rule(finding)) toml += line + "\n";
@@ -44,9 +50,10 @@ Result<int> run_explain(Client& client, const Options& options, Output& out) {
     const json* finding = only_finding(*document, ignored);
     if (!finding)
       return Error{Error::Kind::unavailable,
-                   "there is no finding " + options.finding + ", nor is it one of the last that are gone" +
-                       (client.is_private() ? ": no loiterd runs that could remember it"
-                                            : " (loiter findings --resolved)")};
+                   "there is no finding " + options.finding +
+                       ", nor is it one that is kept of those that are gone" +
+                       (client.is_private() ? ": no loiterd runs" + history_note(*document)
+                                            : " (loiter findings --resolved)" + history_note(*document))};
     if (options.print_rule)
       write_ignore_rule(*finding, options, out);
     else if (options.json)

@@ -71,7 +71,9 @@ std::vector<std::string> finding_lines(const json& finding, StacksShown shown) {
   if (const std::string since = moment(finding, "since"); !since.empty()) about += ", since " + since;
   about += ", first seen " + moment(finding, "first_seen");
   if (member(finding, "resolved"))
-    about += ", resolved " + moment(finding, "resolved") + " (" + word(finding, "resolution") + ")";
+    about += ", resolved " +
+             std::string(finding.value("resolved_exactness", json()) == "estimated" ? "by " : "") +
+             moment(finding, "resolved") + " (" + word(finding, "resolution") + ")";
   lines.push_back(about);
   if (const std::string note = rule_note(finding); !note.empty()) lines.push_back(note);
   const json& threads = finding.at("threads");

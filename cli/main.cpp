@@ -60,6 +60,8 @@ Result<int> run_command(Client& client, const Options& options, Output& out) {
       return run_findings(client, options, out);
     case Command::explain:
       return run_explain(client, options, out);
+    case Command::history:
+      return run_history(client, options, out);
     case Command::scan:
       return run_scan(client, options, out);
     case Command::top:

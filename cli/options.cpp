@@ -17,11 +17,13 @@ namespace {
 constexpr uint32_t kPidMax = 4'194'304;  // PID_MAX_LIMIT of a 64-bit kernel
 constexpr size_t kMostId = 200;
 constexpr uint64_t kMinInterval = 100'000'000;
+constexpr uint64_t kLeastSince = 1'000'000'000;
+constexpr size_t kMostName = 4096;
 
 // The words as given, checked but not yet converted.
 struct Raw {
   std::string socket, threshold, pid, tid, sort, limit, count, look_for, interval, finding, grace, within,
-      json_file, junit_file;
+      json_file, junit_file, subject, since;
   std::vector<std::string> ignore, count_runtimes;
   bool json = false, kernel_threads = false, ended = false, strict = false, once = false, origins = false;
   bool kernel_stacks = false, no_lines = false, pthreads = false, resolved = false, watch = false;
@@ -70,6 +72,18 @@ std::string check_finding(const std::string& text) {
   return good ? "" : "'" + text + "' is not the id of a finding: loiter findings tells them";
 }
 
+std::string check_since(const std::string& text) {
+  const std::optional<uint64_t> ns = parse_duration(text);
+  if (!ns) return duration_error(text);
+  return *ns >= kLeastSince ? "" : "'" + text + "' is too short: 1s or more";
+}
+
+std::string check_subject(const std::string& text) {
+  const bool is_number = !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+  if (is_number) return check_pid(text);
+  return text.empty() || text.size() > kMostName ? "'" + text + "' is neither a process id nor a name" : "";
+}
+
 std::string check_number(const std::string& text) {
   return parse_number(text).value_or(0) > 0 ? "" : "'" + text + "' is not a whole number of 1 or more";
 }
@@ -115,7 +129,7 @@ struct Description {
   bool takes_threshold;
 };
 
-constexpr std::array<Description, 14> kCommands{{
+constexpr std::array<Description, 15> kCommands{{
     {Command::top, "top", "the processes of this host, live",
      "The processes of this host live in the terminal, the longest blocked first; Enter opens the\n"
      "threads of one, ? shows the keys. Without a terminal, or with --once or --json, it prints one\n"
@@ -177,6 +191,16 @@ constexpr std::array<Description, 14> kCommands{{
      "  loiter explain stuck-812-00f1e2d3c4b5a697\n"
      "  loiter explain stuck-812-00f1e2d3c4b5a697 --ignore >> /etc/loiter/loiterd.toml",
      false},
+    {Command::history, "history", "what was: findings and numbers of threads over time",
+     "What loiterd has kept: the findings that were raised and resolved in the last 24 hours, or as long as\n"
+     "--since says, and how many threads each process had over that time, as a line of bars: each stands "
+     "for\n"
+     "the most in its period, blanks are times in which no loiterd ran or the process did not. With a PID "
+     "or\n"
+     "a NAME (of the process or its program) of these alone. Where no loiterd runs, what the last one left "
+     "is\n"
+     "read. Ends with 3 where nothing is known of such a process, or nothing was kept.",
+     "  loiter history\n  loiter history 812 --since 2h\n  loiter history nginx --since 7d --json", false},
     {Command::check, "check", "runs a command; do its threads end with it?",
      "Runs COMMAND, with its input, output and signals as they are, and looks at it when it is about to "
      "end:\n"
@@ -306,6 +330,15 @@ void add_options_of(CLI::App& command, Command which, Raw& raw) {
       command.add_option("ID", raw.finding, "the finding")->type_name("")->check(check_finding)->required();
       command.add_flag("--ignore", raw.print_rule, "print a rule that would ignore it");
       break;
+    case Command::history:
+      command.add_option("PID|NAME", raw.subject, "the process, or all of that name")
+          ->type_name("")
+          ->check(check_subject);
+      command.add_option("--since", raw.since, "so long ago (24h)")->type_name("D")->check(check_since);
+      command.add_option("--limit", raw.limit, "the first N processes and findings only (100)")
+          ->type_name("N")
+          ->check(check_number);
+      break;
     case Command::events:
       add_pid(command, raw, "of this process, and the births of its children");
       command.add_flag(
@@ -360,6 +393,11 @@ Options convert(const Raw& raw, Command command) {
   options.tid = parse_pid(raw.tid);
   if (!raw.sort.empty()) options.sort = raw.sort;
   options.limit = parse_number(raw.limit);
+  options.since_ns = parse_duration(raw.since);
+  if (const auto pid = parse_pid(raw.subject))
+    options.pid = pid;
+  else
+    options.name = raw.subject;
   options.ended = raw.ended;
   options.origins = raw.origins;
   options.count = parse_number(raw.count);

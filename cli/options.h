@@ -18,6 +18,7 @@ enum class Command : uint8_t {
   doctor,
   findings,
   explain,
+  history,
   scan,
   top,
   stacks,
@@ -45,10 +46,12 @@ struct Options {
   std::optional<uint64_t> count;
   std::optional<uint64_t> for_ns;
   bool strict = false;
-  bool resolved = false;    // findings: those that are gone too
-  bool watch = false;       // findings: as they come and go
-  std::string finding;      // explain: its id
-  bool print_rule = false;  // explain: a rule that would ignore it
+  bool resolved = false;             // findings: those that are gone too
+  bool watch = false;                // findings: as they come and go
+  std::string finding;               // explain: its id
+  std::string name;                  // history: of these processes, where `pid` is not given; empty: of all
+  std::optional<uint64_t> since_ns;  // history: so long ago
+  bool print_rule = false;           // explain: a rule that would ignore it
   bool once = false;
   bool kernel_stacks = false;
   bool pthreads = false;  // events: calls of the thread library too

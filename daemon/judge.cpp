@@ -38,6 +38,29 @@ constexpr size_t kMostPassed = 8;
 
 constexpr size_t kMostStacks = 16;  // of a finding
 
+// For what an earlier run found, before anything is judged: the history is open after some milliseconds, but
+// its disk may hang.
+constexpr uint64_t kMostRestoringNs = 5'000'000'000;
+
+// A finding of an earlier run is not taken for gone before the detectors have seen as much as they need to
+// find it again, and a little more.
+constexpr uint64_t kHoldNs = 10'000'000'000;
+uint64_t needed_to_find(FindingKind kind, const Thresholds& thresholds) {
+  switch (kind) {
+    case FindingKind::leak:
+    case FindingKind::exhaustion:
+      return thresholds.leak_window_ns * (thresholds.leak_windows + 1);
+    case FindingKind::starved:
+      return thresholds.starved_ns;
+    case FindingKind::spin:
+      return thresholds.spin_ns;
+    case FindingKind::unjoined:
+      return thresholds.unjoined_ns;
+    default:  // told by the kernel, however long ago it began
+      return 0;
+  }
+}
+
 void append(std::vector<Finding>& to, std::vector<Finding> more) {
   std::move(more.begin(), more.end(), std::back_inserter(to));
 }
@@ -80,8 +103,34 @@ void Judge::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+void Judge::await_history() {
+  if (!parts_.recorder) return;
+  const uint64_t begin = monotonic_now_ns();
+  std::unique_lock lock(mutex_);
+  while (!stopping_ && !parts_.recorder->has_looked() && monotonic_now_ns() - begin < kMostRestoringNs)
+    wake_.wait_for(lock, std::chrono::milliseconds(20));
+}
+
+// Should the history come later, it is made one with what has been found by then.
+void Judge::restore() {
+  if (!parts_.recorder || restored_) return;
+  std::optional<std::vector<KeptFinding>> found = parts_.recorder->take_restored();
+  if (!found) return;
+  restored_ = true;
+  const uint64_t now = boottime_now_ns();
+  for (KeptFinding& kept : *found) {
+    kept.unwatched = true;
+    kept.hold_boot_ns = now + kHoldNs + needed_to_find(kept.finding.kind, thresholds_);
+    book_.restore(std::move(kept));
+  }
+  if (!found->empty())
+    spdlog::info("{} of an earlier run taken up again",
+                 found->size() == 1 ? "1 finding" : std::to_string(found->size()) + " findings");
+}
+
 void Judge::run() {
   pthread_setname_np(pthread_self(), "judge");
+  await_history();
   while (true) {
     bool asked = false;
     {
@@ -96,6 +145,7 @@ void Judge::run() {
     if (!picture) continue;
     thresholds_ = config_->rules.least_thresholds(config_->thresholds);
     history_.set_thresholds(thresholds_);
+    restore();
     judge(*picture, asked);
     {
       std::lock_guard lock(mutex_);
@@ -265,7 +315,12 @@ void Judge::judge(const Picture& picture, bool asked) {
   cost_.detect_ns = thread_cpu_now_ns() - cpu_before;
   ++cost_.passes;
   sift(found, snapshot);
-  tell(book_.update(std::move(found), snapshot, sieve_.ignored_ids()), snapshot);
+  const FindingBook::Changes changes = book_.update(std::move(found), snapshot, sieve_.ignored_ids());
+  tell(changes, snapshot);
+  if (parts_.recorder) {
+    parts_.recorder->add(changes, snapshot);
+    parts_.recorder->add(snapshot, book_);
+  }
 
   auto verdicts = std::make_shared<Verdicts>();
   verdicts->snapshot = picture.snapshot;

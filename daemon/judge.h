@@ -24,6 +24,7 @@
 #include "daemon/detect/thresholds.h"
 #include "daemon/detect/turn_watch.h"
 #include "daemon/detect/verdicts.h"
+#include "daemon/history/recorder.h"
 #include "daemon/inspect/inspector.h"
 #include "daemon/model/unjoined_book.h"
 #include "daemon/model/waits.h"
@@ -43,7 +44,8 @@ class Judge {
     std::function<void(const InspectRequest&, Inspector::Done)> inspect;  // thread-safe
     ConfigPtr config;                                                     // until set_config()
     uint64_t interval_ns = 0;                                             // between two censuses
-    bool is_private = false;  // of one user: judges when he asks, and leaves the telling to him
+    bool is_private = false;       // of one user: judges when he asks, and leaves the telling to him
+    Recorder* recorder = nullptr;  // null: no history is written
   };
   explicit Judge(Parts parts)
       : parts_(std::move(parts)),
@@ -67,6 +69,8 @@ class Judge {
 
  private:
   void run();
+  void await_history();
+  void restore();
   void judge(const Picture& picture, bool asked);
   size_t look_at_suspects(const Snapshot& snapshot, bool asked);
   size_t look_for_unjoined(const Picture& picture, bool asked);
@@ -92,6 +96,7 @@ class Judge {
   ConfigPtr config_;       // of the pass under way
   Thresholds thresholds_;  // of the detectors: as low as a rule may have them
   JudgingCost cost_;
+  bool restored_ = false;                               // what the history had
   uint64_t first_mono_ns_ = 0;                          // since when the host is judged; 0: it is not
   std::unordered_map<uint32_t, uint64_t> looked_pass_;  // by pid: when it was looked into last
 

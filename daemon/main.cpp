@@ -22,6 +22,7 @@
 #include "daemon/collector.h"
 #include "daemon/config_keeper.h"
 #include "daemon/control.h"
+#include "daemon/history_parts.h"
 #include "daemon/inspect/inspector.h"
 #include "daemon/inspect/opener.h"
 #include "daemon/inspect/parser/parser.h"
@@ -55,6 +56,7 @@ Fd block_signals() {
   for (int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) sigaddset(&signals, number);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // the history's write tells
   return Fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
@@ -131,15 +133,17 @@ int run(ConfigKeeper& config) {
   const auto inspect = [&](const InspectRequest& request, Inspector::Done done) {
     inspector->submit(request, std::move(done));
   };
+  HistoryParts history(options, control.has_value());
   Judge judge({.board = board,
                .verdicts = verdicts,
                .hub = hub,
                .inspect = inspect,
                .config = config.current(),
                .interval_ns = options.interval_ns,
-               .is_private = control.has_value()});
+               .is_private = control.has_value(),
+               .recorder = history.recorder()});
   Api api(
-      board, Procfs(), [&] { return watch.measure(); }, &verdicts);
+      board, Procfs(), [&] { return watch.measure(); }, &verdicts, [&] { return history.status(); });
   auto server = HttpServer::start({.api = api,
                                    .board = board,
                                    .hub = hub,
@@ -147,14 +151,18 @@ int run(ConfigKeeper& config) {
                                    .inspect = inspect,
                                    .verdicts = &verdicts,
                                    .request_verdict = [&](uint64_t mono_ns) { judge.request(mono_ns); },
-                                   .attach = [&](uint32_t pid) { return watch.attach(pid); }},
+                                   .attach = [&](uint32_t pid) { return watch.attach(pid); },
+                                   .history = history.ask()},
                                   socket ? socket->take_fd() : Fd());
   if (!server) return fail(server.error());
   // However this ends: these call back the server and the watch, and so stop before them.
   const std::shared_ptr<void> stop_first(nullptr, [&](void*) {
     judge.stop();
     inspector->stop();
+    history.stop_reading();
+    history.stop_writing();
   });
+  history.start();
   judge.start([&] { (*server)->notify_published(); });
 
   EventLoop loop;
@@ -190,6 +198,8 @@ int run(ConfigKeeper& config) {
   loop.run();
   judge.stop();
   inspector->stop();
+  history.stop_reading();
+  history.stop_writing();
   watch.stop();
   // Its file goes while the socket is still open: closed, its inode could be another daemon's by then.
   socket.reset();

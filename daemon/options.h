@@ -26,6 +26,12 @@ struct DaemonOptions {
   UprobeWay uprobe_way = UprobeWay::automatic;
   std::string log_level = "info";
 
+  // The history (daemon/history): where, how often threads are counted, for how long and how much is kept.
+  std::string state_dir = "/var/lib/loiter";
+  uint64_t history_interval_ns = 60'000'000'000;
+  uint64_t history_keep_ns = 7 * 86'400'000'000'000;  // 0: there is none
+  uint64_t history_bytes = 64 << 20;
+
   std::string config_path = {};  // empty: the usual file, which may be missing
   bool check_config = false;
   std::map<std::string, std::string> given = {};  // settings that flags gave, by name: these win over a file

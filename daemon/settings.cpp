@@ -16,6 +16,9 @@ namespace loiter {
 namespace {
 
 constexpr uint64_t kMinIntervalNs = 100'000'000;
+constexpr uint64_t kMinHistoryIntervalNs = 1'000'000'000;
+constexpr uint64_t kMinHistoryBytes = 4 << 20;
+constexpr uint64_t kMostHistoryBytes = uint64_t{1} << 40;
 
 template <typename Number>
 std::string set_number(Number& value, const std::string& text, uint64_t least,
@@ -80,10 +83,10 @@ constexpr std::array<std::pair<const char*, const char*>, 6> kLogLevels{{{"trace
                                                                          {"error", "error"},
                                                                          {"off", "off"}}};
 
-std::string set_socket(DaemonOptions& options, const std::string& text) {
+std::string set_path(std::string& path, const std::string& text) {
   if (text.empty()) return "the path is empty";
   if (text.find('\0') != text.npos) return "a path holds no NUL";
-  options.socket_path = text;
+  path = text;
   return "";
 }
 
@@ -102,8 +105,9 @@ std::string set_kernel_threads(DaemonOptions& options, const std::string& text) 
   return "";
 }
 
-constexpr std::array<Setting, 11> kSettings{{
-    {"socket", SettingType::path, "PATH", "the Unix socket to serve on", false, set_socket,
+constexpr std::array<Setting, 15> kSettings{{
+    {"socket", SettingType::path, "PATH", "the Unix socket to serve on", false,
+     [](DaemonOptions& options, const std::string& text) { return set_path(options.socket_path, text); },
      [](const DaemonOptions& options) { return options.socket_path; }},
     {"threshold", SettingType::length, "D", "a thread blocked for so long is overdue", true,
      [](DaemonOptions& options, const std::string& text) { return set_length(options.threshold_ns, text); },
@@ -144,6 +148,27 @@ constexpr std::array<Setting, 11> kSettings{{
     {"keep_ended", SettingType::length, "D", "how long ended threads are kept", false,
      [](DaemonOptions& options, const std::string& text) { return set_length(options.keep_ended_ns, text); },
      [](const DaemonOptions& options) { return exact_length(options.keep_ended_ns); }},
+    {"state_dir", SettingType::path, "DIR", "where the history is kept", false,
+     [](DaemonOptions& options, const std::string& text) { return set_path(options.state_dir, text); },
+     [](const DaemonOptions& options) { return options.state_dir; }},
+    {"history_keep", SettingType::length, "D", "how long findings and numbers of threads are kept; 0s: not",
+     false,
+     [](DaemonOptions& options, const std::string& text) {
+       return set_length(options.history_keep_ns, text);
+     },
+     [](const DaemonOptions& options) { return exact_length(options.history_keep_ns); }},
+    {"history_size", SettingType::number, "N", "bytes of the history at most, its write-ahead log included",
+     false,
+     [](DaemonOptions& options, const std::string& text) {
+       return set_number(options.history_bytes, text, kMinHistoryBytes, kMostHistoryBytes);
+     },
+     [](const DaemonOptions& options) { return std::to_string(options.history_bytes); }},
+    {"history_interval", SettingType::length, "D", "how often the threads of each process are counted for it",
+     false,
+     [](DaemonOptions& options, const std::string& text) {
+       return set_length(options.history_interval_ns, text, kMinHistoryIntervalNs);
+     },
+     [](const DaemonOptions& options) { return exact_length(options.history_interval_ns); }},
     {"log_level", SettingType::word, "LEVEL", "trace, debug, info, warning, error or off", true,
      [](DaemonOptions& options, const std::string& text) {
        return set_word(Words<const char*>(kLogLevels), options.log_level, text);

@@ -34,6 +34,7 @@ void keep_what_was_seen(Finding& found, const Finding& before) {
     if (!thread.wait) thread.wait = known->wait;
     if (!thread.routine) thread.routine = known->routine;
     if (!thread.site) thread.site = known->site;
+    if (thread.creator.tid == 0) thread.creator = known->creator;  // of an earlier run
   }
 }
 
@@ -47,6 +48,8 @@ const char* to_string(Resolution resolution) {
       return "process_ended";
     case Resolution::ignored:
       return "ignored";
+    case Resolution::host_restarted:
+      return "host_restarted";
   }
   return "none";
 }
@@ -71,7 +74,9 @@ FindingBook::Changes FindingBook::update(std::vector<Finding> found, const Snaps
       continue;
     }
     auto kept = std::make_shared<KeptFinding>(*known->second);
-    const bool at_once = is_told_at_once(kept->finding, finding);
+    const bool at_once = kept->unwatched || is_told_at_once(kept->finding, finding);
+    kept->unwatched = false;
+    kept->hold_boot_ns = 0;
     const bool differs = at_once || kept->told_count != finding.count;
     follow(*kept, std::move(finding));
     kept->last_boot_ns = now;
@@ -84,7 +89,8 @@ FindingBook::Changes FindingBook::update(std::vector<Finding> found, const Snaps
   }
   for (auto entry = live_.begin(); entry != live_.end();) {
     const bool ended = has_ended(*entry->second, snapshot);
-    const bool gone = entry->second->last_boot_ns + limits_.resolve_after_ns <= now;
+    const bool gone =
+        std::max(entry->second->last_boot_ns + limits_.resolve_after_ns, entry->second->hold_boot_ns) <= now;
     const bool is_ignored = ignored.contains(entry->first);
     if (!ended && !gone && !is_ignored) {
       ++entry;
@@ -111,6 +117,14 @@ const Finding* FindingBook::find(const std::string& id) const {
 void FindingBook::restore(KeptFinding finding) {
   const std::string id = finding.finding.id;
   const bool lasts = finding.resolved_boot_ns == 0;
+  if (auto known = live_.find(id); lasts && known != live_.end()) {
+    auto kept = std::make_shared<KeptFinding>(*known->second);
+    kept->first_boot_ns = finding.first_boot_ns;
+    kept->first_ns = finding.first_ns;
+    keep_what_was_seen(kept->finding, finding.finding);
+    known->second = std::move(kept);
+    return;
+  }
   auto kept = std::make_shared<KeptFinding>(std::move(finding));
   if (lasts && live_.size() < limits_.live)
     live_.emplace(id, std::move(kept));

@@ -19,7 +19,13 @@
 
 namespace loiter {
 
-enum class Resolution : uint8_t { none, cause_gone, process_ended, ignored };
+enum class Resolution : uint8_t {
+  none,
+  cause_gone,
+  process_ended,
+  ignored,
+  host_restarted,  // and everything with it
+};
 const char* to_string(Resolution resolution);  // the words in the API
 
 struct KeptFinding {
@@ -30,6 +36,11 @@ struct KeptFinding {
   Resolution resolution = Resolution::none;
   uint64_t told_boot_ns = 0;  // when it, or a change of it, was last told…
   uint64_t told_count = 0;    // … and how many threads it concerned then
+  // Of an earlier run of the daemon, and not found since: nobody watched from `last_boot_ns` on. Where it is
+  // resolved so, it was gone at some time between the two.
+  bool unwatched = false;
+  uint64_t first_ns = 0;  // wall time of `first_boot_ns`, as that run told it; 0: it is of this run
+  uint64_t hold_boot_ns = 0;  // until then it is not taken for gone: detectors have to see enough first
 };
 using KeptFindingPtr = std::shared_ptr<const KeptFinding>;
 
@@ -56,7 +67,8 @@ class FindingBook {
   Changes update(std::vector<Finding> found, const Snapshot& snapshot,
                  const std::set<std::string>& ignored = {});
 
-  // One from an earlier run of the daemon, which may last still.
+  // One from an earlier run of the daemon, of the same boot, which may last still: it is not raised again,
+  // and told as updated when it is found again. Where it has been found meanwhile, it is one with that.
   void restore(KeptFinding finding);
 
   // One that lasts, as of the last update; null: there is none. Good until the next one.

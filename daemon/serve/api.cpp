@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "daemon/serve/finding_documents.h"
+#include "daemon/serve/history_documents.h"
 #include "daemon/serve/inspect_documents.h"
 #include "daemon/serve/origin_documents.h"
 #include "daemon/serve/pthread_documents.h"
@@ -62,6 +63,51 @@ std::optional<ProcessPath> process_path(const Request& request) {
   return path;
 }
 
+constexpr std::string_view kFindingPrefix = "/v1/findings/";
+
+bool asks_for_findings(const Request& request) {
+  return request.path == "/v1/findings" || request.path.starts_with(kFindingPrefix);
+}
+
+// The finding that the path or the query names.
+std::optional<std::string> finding_in(const Request& request) {
+  if (request.path.starts_with(kFindingPrefix)) return request.path.substr(kFindingPrefix.size());
+  auto id = request.query.find("id");
+  return id == request.query.end() ? std::nullopt : std::optional(id->second);
+}
+
+constexpr uint64_t kUsualHistoryNs = 86'400'000'000'000;
+constexpr uint64_t kLeastHistoryNs = 1'000'000'000;
+constexpr uint64_t kUsualPoints = 60, kMostPoints = 1000;
+constexpr uint64_t kUsualLimit = 100, kMostLimit = 1000;
+constexpr uint64_t kMostPointsInAll = 60'000;  // some 100 bytes each
+constexpr size_t kMostStoredFindings = 256;    // some 20 KB each
+
+Result<HistoryQuery> history_query(const Request& request) {
+  HistoryQuery query;
+  auto pid = number_in<uint32_t>(request, "pid");
+  if (!pid) return pid.error();
+  query.pid = *pid;
+  if (auto name = request.query.find("name"); name != request.query.end()) query.name = name->second;
+  const auto number = [&](const char* key, uint64_t usual, uint64_t least, uint64_t most, auto& into) {
+    auto given = number_in<uint64_t>(request, key);
+    if (!given) return given.error().message;
+    const uint64_t value = given->value_or(usual);
+    if (value < least || value > most)
+      return std::string(key) + " must be from " + std::to_string(least) + " to " + std::to_string(most);
+    into = value;
+    return std::string();
+  };
+  std::string wrong = number("since_ns", kUsualHistoryNs, kLeastHistoryNs, INT64_MAX, query.since_ns);
+  if (wrong.empty()) wrong = number("points", kUsualPoints, 1, kMostPoints, query.points);
+  if (wrong.empty()) wrong = number("limit", kUsualLimit, 1, kMostLimit, query.limit);
+  if (wrong.empty() && query.points * query.limit > kMostPointsInAll)
+    wrong = "points times limit must be no more than " + std::to_string(kMostPointsInAll);
+  if (wrong.empty() && query.pid && query.name) wrong = "either pid or name";
+  if (!wrong.empty()) return Error{Error::Kind::usage, wrong};
+  return query;
+}
+
 bool says_no(const Request& request, const char* name) {
   auto found = request.query.find(name);
   return found != request.query.end() && found->second == "0";
@@ -78,7 +124,7 @@ bool Api::wants_fresh(const Request& request) {
 }
 
 bool Api::wants_verdicts(const Request& request) {
-  return request.path == "/v1/scan" || request.path == "/v1/findings" ||
+  return request.path == "/v1/scan" || asks_for_findings(request) ||
          (is_stream(request) && flag_in(request, "findings"));
 }
 
@@ -114,7 +160,24 @@ std::optional<InspectRequest> Api::wanted_inspection(const Request& request) con
   return wanted;
 }
 
-Answer Api::answer(const Request& request, size_t event_streams, const InspectAnswer* inspection) const {
+std::optional<HistoryQuery> Api::wanted_history(const Request& request) const {
+  if (!history_) return std::nullopt;
+  if (request.path == "/v1/history") {
+    Result<HistoryQuery> query = history_query(request);
+    if (!query) return std::nullopt;
+    query->goes_on = history_().state == HistoryStatus::State::writing;
+    return *query;
+  }
+  const std::optional<std::string> id = finding_in(request);
+  if (!asks_for_findings(request) || (!id && !flag_in(request, "resolved"))) return std::nullopt;
+  const auto pid = number_in<uint32_t>(request, "pid");
+  if (!pid) return std::nullopt;  // answer() tells
+  return HistoryQuery{
+      .kind = HistoryQuery::Kind::findings, .pid = *pid, .limit = kMostStoredFindings, .id = id};
+}
+
+Answer Api::answer(const Request& request, size_t event_streams, const InspectAnswer* inspection,
+                   const HistoryAnswer* history_answer) const {
   std::shared_ptr<const Picture> picture = board_.latest();
   if (!picture) return error(503, "not_ready", "the first census is not done yet: ask again");
   Result<std::optional<uint64_t>> threshold = number_in<uint64_t>(request, "threshold_ns");
@@ -123,16 +186,18 @@ Answer Api::answer(const Request& request, size_t event_streams, const InspectAn
 
   if (request.path == "/v1/status") return {200, status(*picture, request, event_streams)};
   if (request.path == "/v1/processes") return {200, processes_document(*picture, threshold_ns)};
-  if (request.path == "/v1/findings") return findings(request);
+  if (asks_for_findings(request)) return findings(request, history_answer);
+  if (request.path == "/v1/history") return history(*picture, request, history_answer);
   if (request.path == "/v1/scan") return scan(*picture, request, threshold_ns);
   if (process_path(request)) return process(*picture, request, threshold_ns, inspection);
   return error(404, "no_such_endpoint", "there is no " + request.path);
 }
 
 std::string Api::status(const Picture& picture, const Request& request, size_t event_streams) const {
-  if (!measure_hit_ || !flag_in(request, "measure")) return status_document(picture, event_streams, nullptr);
-  const Result<UprobeCost> cost = measure_hit_();
-  return status_document(picture, event_streams, &cost);
+  const bool measures = measure_hit_ && flag_in(request, "measure");
+  const std::optional<Result<UprobeCost>> cost = measures ? std::optional(measure_hit_()) : std::nullopt;
+  return with_field(status_document(picture, event_streams, cost ? &*cost : nullptr), "history",
+                    dump(history_json(history_ ? history_() : HistoryStatus())));
 }
 
 Answer Api::process(const Picture& picture, const Request& request, uint64_t threshold_ns,
@@ -165,14 +230,22 @@ Answer Api::process(const Picture& picture, const Request& request, uint64_t thr
   return {200, stacks_document(picture, *process, *inspection->inspection, *tid, flag_in(request, "kernel"))};
 }
 
-Answer Api::findings(const Request& request) const {
+Answer Api::findings(const Request& request, const HistoryAnswer* history) const {
   Result<std::optional<uint32_t>> pid = number_in<uint32_t>(request, "pid");
   if (!pid) return error(400, "bad_request", pid.error().message);
   const VerdictsPtr verdicts = verdicts_ ? verdicts_->latest() : nullptr;
   if (!verdicts) return error(503, "not_ready", "nothing has been judged yet: ask again");
-  FindingWish wish{.pid = *pid, .id = {}, .resolved = flag_in(request, "resolved")};
-  if (auto id = request.query.find("id"); id != request.query.end()) wish.id = id->second;
-  return {200, findings_document(*verdicts, wish)};
+  const FindingWish wish{.pid = *pid, .id = finding_in(request), .resolved = flag_in(request, "resolved")};
+  return {200, findings_document(*verdicts, wish, history)};
+}
+
+Answer Api::history(const Picture& picture, const Request& request, const HistoryAnswer* answer) const {
+  const Result<HistoryQuery> query = history_query(request);
+  if (!query) return error(400, "bad_request", query.error().message);
+  if (!answer)
+    return error(503, "no_history", "this loiterd keeps no history: start it without --history-keep 0s");
+  if (!answer->failure.empty()) return error(503, "no_history", answer->failure);
+  return {200, history_document(*picture.snapshot, *answer)};
 }
 
 Answer Api::scan(const Picture& picture, const Request& request, uint64_t threshold_ns) const {

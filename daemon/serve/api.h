@@ -10,6 +10,7 @@
 #include <string>
 
 #include "daemon/base/result.h"
+#include "daemon/history/types.h"
 #include "daemon/inspect/inspector.h"
 #include "daemon/sensors/procfs.h"
 #include "daemon/serve/documents.h"
@@ -31,13 +32,14 @@ struct Answer {
 class Api {
  public:
   // `measure_hit`: what a uprobe's hit costs; takes some 20 ms. Empty: not known.
-  // `verdicts`: null: nobody judges.
+  // `verdicts`: null: nobody judges. `history`: how it is; empty: there is none.
   Api(const Board& board, Procfs procfs, std::function<Result<UprobeCost>()> measure_hit = {},
-      const VerdictBoard* verdicts = nullptr)
+      const VerdictBoard* verdicts = nullptr, std::function<HistoryStatus()> history = {})
       : board_(board),
         procfs_(std::move(procfs)),
         measure_hit_(std::move(measure_hit)),
-        verdicts_(verdicts) {}
+        verdicts_(verdicts),
+        history_(std::move(history)) {}
 
   // True where the path is that of the event stream, which has no document.
   static bool is_stream(const Request& request) { return request.path == "/v1/events"; }
@@ -50,10 +52,14 @@ class Api {
   // What has to be looked at inside a process before this request can be answered; nullopt: nothing.
   std::optional<InspectRequest> wanted_inspection(const Request& request) const;
 
+  // What has to be asked of the history before; nullopt: nothing.
+  std::optional<HistoryQuery> wanted_history(const Request& request) const;
+
   // The document for anything but the stream. `event_streams`: how many are open. `inspection`: what came of
-  // wanted_inspection(); null: nobody looked, waits are not told then.
-  Answer answer(const Request& request, size_t event_streams,
-                const InspectAnswer* inspection = nullptr) const;
+  // wanted_inspection(); null: nobody looked, waits are not told then. `history`: likewise of
+  // wanted_history().
+  Answer answer(const Request& request, size_t event_streams, const InspectAnswer* inspection = nullptr,
+                const HistoryAnswer* history = nullptr) const;
 
   // What the stream's listener wants, or why it cannot be.
   static Result<StreamWish> stream_wish(const Request& request);
@@ -64,7 +70,8 @@ class Api {
   Answer process(const Picture& picture, const Request& request, uint64_t threshold_ns,
                  const InspectAnswer* inspection) const;
   std::string status(const Picture& picture, const Request& request, size_t event_streams) const;
-  Answer findings(const Request& request) const;
+  Answer findings(const Request& request, const HistoryAnswer* history) const;
+  Answer history(const Picture& picture, const Request& request, const HistoryAnswer* answer) const;
   Answer scan(const Picture& picture, const Request& request, uint64_t threshold_ns) const;
   Answer no_process(const Snapshot& snapshot, uint32_t pid) const;
 
@@ -72,6 +79,7 @@ class Api {
   Procfs procfs_;
   std::function<Result<UprobeCost>()> measure_hit_;
   const VerdictBoard* verdicts_;
+  std::function<HistoryStatus()> history_;
 };
 
 }  // namespace loiter

@@ -137,15 +137,32 @@ Json finding_json(const Snapshot& snapshot, const KeptFinding& kept) {
   for (const FindingThread& thread : finding.threads)
     json["threads"].push_back(thread_json(snapshot, finding, thread));
   json["since"] = finding.since_boot_ns ? Json(snapshot.wall.format(*finding.since_boot_ns)) : Json(nullptr);
-  json["first_seen"] = snapshot.wall.format(kept.first_boot_ns);
+  // Clocks of two runs are some nanoseconds apart.
+  json["first_seen"] =
+      kept.first_ns ? format_rfc3339(kept.first_ns) : snapshot.wall.format(kept.first_boot_ns);
   json["last_seen"] = snapshot.wall.format(kept.last_boot_ns);
   json["resolved"] =
       kept.resolved_boot_ns ? Json(snapshot.wall.format(kept.resolved_boot_ns)) : Json(nullptr);
   json["resolution"] = kept.resolution == Resolution::none ? Json(nullptr) : Json(to_string(kept.resolution));
+  json["resolved_exactness"] = kept.resolved_boot_ns
+                                   ? Json(to_string(kept.unwatched ? Exactness::estimated : Exactness::exact))
+                                   : Json(nullptr);
   return json;
 }
 
-std::string findings_document(const Verdicts& verdicts, const FindingWish& wish) {
+namespace {
+
+bool is_known(const StoredFinding& stored, const std::vector<KeptFindingPtr>& known) {
+  return stored.of_this_boot && std::ranges::any_of(known, [&](const KeptFindingPtr& kept) {
+           return kept->finding.id == stored.kept.finding.id &&
+                  kept->first_boot_ns == stored.kept.first_boot_ns;
+         });
+}
+
+}  // namespace
+
+std::string findings_document(const Verdicts& verdicts, const FindingWish& wish,
+                              const HistoryAnswer* history) {
   const Snapshot& snapshot = *verdicts.snapshot;
   std::vector<KeptFindingPtr> chosen, ignored;
   const auto choose = [&](const std::vector<KeptFindingPtr>& from, std::vector<KeptFindingPtr>& to) {
@@ -156,13 +173,21 @@ std::string findings_document(const Verdicts& verdicts, const FindingWish& wish)
   choose(verdicts.live, chosen);
   if (wish.resolved || wish.id) choose(verdicts.resolved, chosen);
   choose(verdicts.ignored, ignored);
-  const auto row = [&](const KeptFindingPtr& kept) { return finding_json(snapshot, *kept); };
+  // Behind them those that only the history knows any more.
+  std::vector<std::pair<const Snapshot*, const KeptFinding*>> rows;
+  for (const KeptFindingPtr& kept : chosen) rows.emplace_back(&snapshot, kept.get());
+  if (history)
+    for (const StoredFinding& stored : history->findings)
+      if (!is_known(stored, chosen)) rows.emplace_back(stored.snapshot.get(), &stored.kept);
   DocumentWriter document = begin_document(snapshot);
   document.field("threshold_ns", verdicts.threshold_ns);
-  document.array("findings", chosen, row);
-  document.array("ignored", ignored, row);
+  document.array("findings", rows, [](const auto& row) { return finding_json(*row.first, *row.second); });
+  document.array("ignored", ignored,
+                 [&](const KeptFindingPtr& kept) { return finding_json(snapshot, *kept); });
   document.field("ignored_count", verdicts.ignored_count);
   document.field("dropped", verdicts.dropped);
+  document.field("left_out", history ? history->findings_left_out : 0);
+  document.field("history_failure", history ? text_or_null(history->failure) : Json(nullptr));
   document.array("not_judged", verdicts.not_judged, not_judged_row);
   return std::move(document).finish();
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "daemon/detect/verdicts.h"
+#include "daemon/history/types.h"
 #include "daemon/serve/document_writer.h"
 #include "daemon/serve/picture.h"
 
@@ -19,7 +20,9 @@ struct FindingWish {
   std::optional<std::string> id;  // only this one
   bool resolved = false;          // those that are gone too
 };
-std::string findings_document(const Verdicts& verdicts, const FindingWish& wish);
+// `history`: what it has of the wish; null: nobody asked it.
+std::string findings_document(const Verdicts& verdicts, const FindingWish& wish,
+                              const HistoryAnswer* history = nullptr);
 
 // `verdicts`: null: nobody judges.
 std::string scan_document(const Picture& picture, const Verdicts* verdicts, uint64_t threshold_ns,

@@ -24,6 +24,7 @@ constexpr unsigned kMaxConnections = 256;
 constexpr unsigned kIdleSeconds = 30;                   // of a connection that neither asks nor reads
 constexpr uint64_t kMaxWaitNs = 10'000'000'000;         // for a census that succeeds
 constexpr uint64_t kMaxVerdictWaitNs = 30'000'000'000;  // for a verdict, which may look into many processes
+constexpr uint64_t kMaxHistoryWaitNs = 10'000'000'000;  // for the history, whose disk may hang
 constexpr size_t kHeaderBytes = 32 * 1024;
 constexpr size_t kStreamBlock = 32 * 1024;
 constexpr size_t kLargeBody = 1024 * 1024;
@@ -43,6 +44,8 @@ struct Exchange {
   std::shared_ptr<void> attached;  // of a stream that tells a process' calls
   bool inspecting = false;         // guarded by the server's mutex
   InspectAnswerPtr inspection;     // likewise
+  uint64_t history_ticket = 0;     // likewise; of a question that is under way; 0: none
+  HistoryAnswerPtr history;        // likewise
 };
 
 struct HttpServer::Impl {
@@ -54,6 +57,7 @@ struct HttpServer::Impl {
   std::mutex mutex;
   std::unordered_set<Exchange*> exchanges;  // all that are under way
   bool stopping = false;
+  uint64_t last_ticket = 0;
 
   MHD_Result handle(Exchange& exchange);
   MHD_Result start_stream(Exchange& exchange);
@@ -67,6 +71,9 @@ struct HttpServer::Impl {
   void finish(Exchange* exchange);
   bool start_inspection(Exchange& exchange);
   void on_inspected(Exchange* exchange, InspectAnswerPtr answer);
+  bool ask_history(Exchange& exchange);
+  void on_history(uint64_t ticket, HistoryAnswerPtr answer);
+  void give_up_history(Exchange& exchange);  // mutex held
 };
 
 namespace {
@@ -214,9 +221,9 @@ MHD_Result HttpServer::Impl::handle(Exchange& exchange) {
                          ? "no census has succeeded meanwhile: see the log of loiterd"
                          : "looking into processes takes long here: ask again, or see the log of loiterd"));
   }
-  if (start_inspection(exchange)) return MHD_YES;
-  return reply(exchange.connection,
-               parts.api.answer(exchange.request, parts.hub.reader_count(), exchange.inspection.get()));
+  if (start_inspection(exchange) || ask_history(exchange)) return MHD_YES;
+  return reply(exchange.connection, parts.api.answer(exchange.request, parts.hub.reader_count(),
+                                                     exchange.inspection.get(), exchange.history.get()));
 }
 
 // True where the connection waits for the inspector, whose answer resumes it. A suspended connection's
@@ -245,6 +252,48 @@ void HttpServer::Impl::on_inspected(Exchange* exchange, InspectAnswerPtr answer)
   exchange->inspecting = false;
   exchange->inspection = std::move(answer);
   resume(*exchange);
+}
+
+// True where the connection waits for the history, whose answer resumes it, or its absence for too long.
+bool HttpServer::Impl::ask_history(Exchange& exchange) {
+  if (!parts.history) return false;
+  std::optional<HistoryQuery> wanted;
+  uint64_t ticket = 0;
+  {
+    std::lock_guard lock(mutex);
+    if (stopping || exchange.history) return false;
+    if (!exchange.history_ticket) {
+      wanted = parts.api.wanted_history(exchange.request);
+      if (!wanted) return false;
+      ticket = exchange.history_ticket = ++last_ticket;
+    }
+    suspend(exchange);
+  }
+  // It may call back at once.
+  if (wanted)
+    parts.history(*wanted,
+                  [this, ticket](HistoryAnswerPtr answer) { on_history(ticket, std::move(answer)); });
+  return true;
+}
+
+void HttpServer::Impl::on_history(uint64_t ticket, HistoryAnswerPtr answer) {
+  std::lock_guard lock(mutex);
+  for (Exchange* exchange : exchanges) {
+    if (exchange->history_ticket != ticket) continue;
+    exchange->history_ticket = 0;
+    exchange->history = std::move(answer);
+    resume(*exchange);
+    return;
+  }
+}
+
+void HttpServer::Impl::give_up_history(Exchange& exchange) {
+  if (monotonic_now_ns() - exchange.arrived_mono_ns < kMaxHistoryWaitNs) return;
+  auto answer = std::make_shared<HistoryAnswer>();
+  answer->failure = "the history does not answer: its disk may hang";
+  exchange.history_ticket = 0;
+  exchange.history = std::move(answer);
+  resume(exchange);
 }
 
 MHD_Result HttpServer::Impl::start_stream(Exchange& exchange) {
@@ -378,6 +427,10 @@ void HttpServer::notify_published() {
     if (!exchange->suspended) continue;
     if (exchange->is_stream) exchange->gone = peer_hung_up(exchange->connection);
     if (exchange->inspecting) continue;
+    if (exchange->history_ticket) {
+      impl_->give_up_history(*exchange);
+      continue;
+    }
     if (exchange->is_stream ? exchange->gone : !impl_->must_wait(*exchange)) impl_->resume(*exchange);
   }
 }

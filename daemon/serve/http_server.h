@@ -31,6 +31,8 @@ class HttpServer {
     std::function<void(uint64_t mono_ns)> request_verdict = {};
     // Has the calls of this process' thread library told while what it gives is kept. Empty: they cannot be.
     std::function<Result<std::shared_ptr<void>>(uint32_t pid)> attach = {};
+    // Thread-safe; asks the history. As with `inspect`: stop it first. Empty: there is none.
+    std::function<void(const HistoryQuery&, std::function<void(HistoryAnswerPtr)>)> history = {};
   };
 
   // `listen`: a socket that listens already; none: connections come by add_connection, and only then.

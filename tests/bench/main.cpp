@@ -31,7 +31,7 @@ constexpr std::array kSections{Section{"census", measure_census},     Section{"s
                                Section{"look", measure_look},         Section{"pthreads", measure_pthreads},
                                Section{"origins", measure_origins},   Section{"pause", measure_pause},
                                Section{"detect", measure_detect},     Section{"check", measure_check},
-                               Section{"steps", measure_steps}};
+                               Section{"history", measure_history},   Section{"steps", measure_steps}};
 
 // Interrupted system calls return, so that each section leaves through its destructors: no process stays.
 void catch_signals() {

@@ -26,6 +26,7 @@ void measure_pthreads(Report& report, const Settings& settings);
 void measure_pause(Report& report, const Settings& settings);
 void measure_origins(Report& report, const Settings& settings);
 void measure_detect(Report& report, const Settings& settings);
+void measure_history(Report& report, const Settings& settings);
 void measure_check(Report& report, const Settings& settings);
 
 // True once somebody wants the bench to end; throw_if_interrupted() is how the sections give in.

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <stdexcept>
@@ -14,8 +15,11 @@
 namespace loiter::test {
 namespace {
 
-std::vector<std::string> command_line(const std::string& socket, const std::vector<std::string>& args) {
+std::vector<std::string> command_line(const std::string& socket, const std::string& state_dir,
+                                      const std::vector<std::string>& args) {
   std::vector<std::string> argv{loiterd_path(), "--socket", socket};
+  if (std::ranges::find(args, "--state-dir") == args.end())  // never the host's
+    argv.insert(argv.end(), {"--state-dir", state_dir});
   argv.insert(argv.end(), args.begin(), args.end());
   return argv;
 }
@@ -44,7 +48,7 @@ std::string copy_for_everyone(const TempDir& dir, const std::string& program) {
 }
 
 Daemon::Daemon(const std::vector<std::string>& args, const SpawnOptions& options)
-    : socket_(dir_.file("loiterd.sock")), process_(command_line(socket_, args), options) {
+    : socket_(dir_.file("loiterd.sock")), process_(command_line(socket_, dir_.file("state"), args), options) {
   const auto answers = await("loiterd answers", [&] {
     if (!process_.alive())
       throw std::runtime_error("loiterd ended (" + to_string(*process_.wait()) + "): " + log());

@@ -110,9 +110,49 @@ TEST_F(FindingBookTest, OneOfAnEarlierRunLasts) {
   KeptFinding kept;
   kept.finding = finding("a");
   kept.first_boot_ns = 7;
-  kept.last_boot_ns = 99 * kSecond;
+  kept.last_boot_ns = 50 * kSecond;
+  kept.unwatched = true;
   book_.restore(kept);
-  EXPECT_TRUE(at(0, {finding("a")}).raised.empty());
+  const auto changes = at(0, {finding("a")});
+  EXPECT_TRUE(changes.raised.empty());
+  EXPECT_EQ(changes.updated.size(), 1u) << "that it lasts is told";
+  EXPECT_EQ(book_.live().at(0)->first_boot_ns, 7u);
+  EXPECT_FALSE(book_.live().at(0)->unwatched);
+  EXPECT_TRUE(at(1, {finding("a")}).updated.empty()) << "once";
+}
+
+TEST_F(FindingBookTest, OneOfAnEarlierRunIsHeldUntilItCouldHaveBeenFoundAgain) {
+  KeptFinding kept;
+  kept.finding = finding("a");
+  kept.last_boot_ns = 50 * kSecond;
+  kept.unwatched = true;
+  kept.hold_boot_ns = 110 * kSecond;
+  book_.restore(kept);
+  for (uint64_t s = 0; s < 10; ++s) EXPECT_TRUE(at(s, {}).resolved.empty());
+  const auto changes = at(10, {});
+  ASSERT_EQ(changes.resolved.size(), 1u);
+  EXPECT_EQ(changes.resolved[0]->resolution, Resolution::cause_gone);
+  EXPECT_TRUE(changes.resolved[0]->unwatched);
+}
+
+TEST_F(FindingBookTest, OneOfAnEarlierRunWhoseProcessEndedIsResolvedAtOnce) {
+  KeptFinding kept;
+  kept.finding = finding("a");
+  kept.unwatched = true;
+  kept.hold_boot_ns = 200 * kSecond;
+  book_.restore(kept);
+  const auto changes = at(0, {}, false);
+  ASSERT_EQ(changes.resolved.size(), 1u);
+  EXPECT_EQ(changes.resolved[0]->resolution, Resolution::process_ended);
+}
+
+TEST_F(FindingBookTest, OneThatIsRestoredLateIsMadeOneWithWhatWasFound) {
+  at(0, {finding("a")});
+  KeptFinding kept;
+  kept.finding = finding("a");
+  kept.first_boot_ns = 7;
+  book_.restore(kept);
+  EXPECT_EQ(book_.live().size(), 1u);
   EXPECT_EQ(book_.live().at(0)->first_boot_ns, 7u);
 }
 
