@@ -42,11 +42,8 @@ TESTLIB_SRC := $(wildcard tests/lib/*.cpp)
 WORKLOAD_SRC := $(wildcard tests/workloads/*.cpp)
 WORKLOAD_C_SRC := $(wildcard tests/workloads/*.c)
 WORKLOAD_RUST_SRC := $(wildcard tests/workloads/*.rs)
-<<<<<<< HEAD
 WORKLOAD_GO_SRC := $(wildcard tests/workloads/*.go)
-=======
 HEALTHY_SRC := $(wildcard tests/healthy/*.cpp tests/healthy/*.java tests/healthy/*.js tests/healthy/*.py)
->>>>>>> 00d06497c2a273855920b1d823d113201a57d626
 CORPUS_SRC := $(wildcard tests/corpus/*.c tests/corpus/*.cpp tests/corpus/*.py)
 BENCH_SRC := $(wildcard tests/bench/*.cpp)
 FUZZ_SRC := $(wildcard tests/fuzz/*.cpp)
