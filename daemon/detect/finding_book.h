@@ -39,7 +39,7 @@ struct KeptFinding {
   // Of an earlier run of the daemon, and not found since: nobody watched from `last_boot_ns` on. Where it is
   // resolved so, it was gone at some time between the two.
   bool unwatched = false;
-  uint64_t first_ns = 0;  // wall time of `first_boot_ns`, as that run told it; 0: it is of this run
+  uint64_t first_ns = 0;      // wall time of `first_boot_ns`, as that run told it; 0: it is of this run
   uint64_t hold_boot_ns = 0;  // until then it is not taken for gone: detectors have to see enough first
 };
 using KeptFindingPtr = std::shared_ptr<const KeptFinding>;

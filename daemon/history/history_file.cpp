@@ -16,8 +16,10 @@ constexpr uint64_t kSecondNs = 1'000'000'000;
 constexpr uint64_t kPage = 4096;
 constexpr int64_t kApplication = 0x6c6f6974;  // "loit"
 
-// Measured on 500 processes (tests/bench/history.cpp), of which a tenth change each minute, as on a busy
-// host: see there.
+// Measured (tests/bench/history.cpp) on 500 processes of which 50 change each minute: 72,600 rows a day, 1.1
+// ms of CPU a minute's write (2.0 ms with what is merged and forgotten), and 0.78 MB a day, since periods
+// older than 6 hours are merged; a finding of 32 threads with 16 stacks of 20 frames: 5.5 KB. The daemon
+// has 1.5 MB more (PSS 13.1 to 14.7 MB), of which the caches of the two connections may take 1.5 MB.
 constexpr const char* kTables = R"(
 CREATE TABLE boot(id INTEGER PRIMARY KEY, boot_id TEXT NOT NULL UNIQUE, offset_ns INTEGER NOT NULL);
 CREATE TABLE run(id INTEGER PRIMARY KEY, boot INTEGER NOT NULL, begin_ns INTEGER NOT NULL, seen_ns INTEGER NOT NULL);

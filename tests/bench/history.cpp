@@ -1,5 +1,5 @@
-// What the history costs: a minute's write for 500 processes of which a tenth changes, the same a day long for
-// the size of the file, and a finding of many threads.
+// What the history costs: a minute's write for 500 processes of which a tenth changes, the same a day long
+// for the size of the file, and a finding of many threads.
 #include <cstdio>
 #include <filesystem>
 #include <random>
@@ -90,7 +90,8 @@ void measure_day(Report& report, const std::string& dir, int minutes) {
   const HistoryAnswer answer =
       read_history(dir, false, {.since_ns = kDayNs, .points = 60, .limit = 100}, realtime_now_ns());
   if (!answer.failure.empty() || answer.processes.size() != 100) throw std::runtime_error("no answer");
-  report.figure("reading a day of 100 processes", duration_text(static_cast<double>(monotonic_now_ns() - begin)));
+  report.figure("reading a day of 100 processes",
+                duration_text(static_cast<double>(monotonic_now_ns() - begin)));
 }
 
 void measure_finding(Report& report) {

@@ -35,7 +35,9 @@ TEST(HistoryText, TellsWhatCameAndWentInItsOrder) {
   const std::vector<std::string> lines = history_lines(document(), Glyphs::ascii);
   ASSERT_EQ(lines.size(), 5u);
   EXPECT_EQ(lines[1], "not watched: 2026-11-21T06:30:00Z to 2026-11-21T07:00:00Z");
-  EXPECT_EQ(lines[2], "2026-11-21T06:10:00Z  raised         critical deadlock (proven): two\\x1b[31m wait  deadlock-8-1");
+  EXPECT_EQ(
+      lines[2],
+      "2026-11-21T06:10:00Z  raised         critical deadlock (proven): two\\x1b[31m wait  deadlock-8-1");
   EXPECT_EQ(lines[3], "2026-11-21T06:20:00Z  raised, lasts  warning stuck (likely): stuck  stuck-9-1");
   EXPECT_EQ(lines[4],
             "2026-11-21T07:00:01Z  resolved       critical deadlock (proven): two\\x1b[31m wait  deadlock-8-1"

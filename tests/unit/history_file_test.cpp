@@ -1,5 +1,5 @@
-// The file of the history: what is written is read again; bounds of age and size; files that are damaged, newer
-// or not ours.
+// The file of the history: what is written is read again; bounds of age and size; files that are damaged,
+// newer or not ours.
 #include "daemon/history/history_file.h"
 
 #include <gtest/gtest.h>
@@ -41,8 +41,8 @@ class HistoryFileTest : public ::testing::Test {
                         realtime_now_ns());
   }
   HistoryAnswer finding(const std::string& id) {
-    return read_history(options_.dir, false,
-                        {.kind = HistoryQuery::Kind::findings, .limit = 10, .id = id}, realtime_now_ns());
+    return read_history(options_.dir, false, {.kind = HistoryQuery::Kind::findings, .limit = 10, .id = id},
+                        realtime_now_ns());
   }
   uint64_t bytes_in_dir() const {
     uint64_t sum = 0;

@@ -12,14 +12,16 @@ namespace loiter::test {
 
 constexpr uint64_t kSecondNs = 1'000'000'000;
 
-inline KeptFindingPtr made_finding(const std::string& id, uint32_t pid = 10, uint64_t first_boot_ns = kSecondNs) {
+inline KeptFindingPtr made_finding(const std::string& id, uint32_t pid = 10,
+                                   uint64_t first_boot_ns = kSecondNs) {
   auto kept = std::make_shared<KeptFinding>();
   Finding& finding = kept->finding;
   finding.id = id;
   finding.kind = FindingKind::deadlock;
   finding.severity = Severity::critical;
   finding.certainty = Certainty::proven;
-  finding.process = {.key = {pid, 5}, .parent_pid = 1, .uid = 7, .comm = "api", .exe = "/usr/bin/api", .cgroup = "/x"};
+  finding.process = {
+      .key = {pid, 5}, .parent_pid = 1, .uid = 7, .comm = "api", .exe = "/usr/bin/api", .cgroup = "/x"};
   finding.count = 2;
   finding.chain = 1;
   finding.since_boot_ns = 77;
