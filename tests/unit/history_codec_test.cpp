@@ -45,8 +45,9 @@ TEST(FindingCodec, RefusesWhatIsDamaged) {
     std::string broken = whole;
     broken[random() % broken.size()] ^= static_cast<char>(1 + random() % 255);
     // The checksum holds what is stored; a bit or two of the head before it mean nothing.
-    if (const auto decoded = decode_finding(broken))
+    if (const auto decoded = decode_finding(broken)) {
       EXPECT_EQ(encode_finding(decoded->kept, decoded->names), whole_again);
+    }
   }
 }
 
