@@ -1,4 +1,4 @@
-// A finding with all that is known of it as bytes, and back: JSON, compressed (zlib, whose checksum also
+// A finding with all that is known of it as bytes, and back: JSON, compressed (gzip, whose checksum also
 // tells what is damaged). Text that is no valid UTF-8 is replaced, as in the API.
 //
 // Pure functions, any thread. What is decoded may hold anything: it is checked, bounded, and gives nullopt

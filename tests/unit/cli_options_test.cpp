@@ -38,6 +38,10 @@ TEST(Options, Commands) {
   EXPECT_EQ(parsed({"chain", "5"}).command, Command::chain);
   EXPECT_EQ(parsed({"why", "5"}).command, Command::why);
   EXPECT_EQ(parsed({"unjoined", "5"}).command, Command::unjoined);
+  EXPECT_EQ(parsed({"history"}).command, Command::history);
+  EXPECT_EQ(parsed({"history", "812"}).pid, 812u);
+  EXPECT_EQ(parsed({"history", "nginx", "--since", "2h"}).name, "nginx");
+  EXPECT_EQ(parsed({"history", "nginx", "--since", "2h"}).since_ns, 7'200'000'000'000u);
   EXPECT_EQ(parsed({"explain", "stuck-5-0a"}).command, Command::explain);
   EXPECT_EQ(parsed({"explain", "stuck-5-0a", "--ignore"}).finding, "stuck-5-0a");
   EXPECT_TRUE(parsed({"explain", "stuck-5-0a", "--ignore"}).print_rule);

@@ -44,7 +44,7 @@ TEST(FindingCodec, RefusesWhatIsDamaged) {
   for (int i = 0; i < 2000; ++i) {
     std::string broken = whole;
     broken[random() % broken.size()] ^= static_cast<char>(1 + random() % 255);
-    // The checksum holds what is stored; a bit or two of the head before it mean nothing.
+    // The checksum holds what is stored; some bytes of the head before it mean nothing.
     if (const auto decoded = decode_finding(broken)) {
       EXPECT_EQ(encode_finding(decoded->kept, decoded->names), whole_again);
     }

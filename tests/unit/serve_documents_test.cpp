@@ -234,12 +234,28 @@ TEST(ScanDocument, StrictlyEachIsAFindingInTheFormOfTheDesign) {
   const json document = json::parse(scan_document(*sample(), nullptr, 30 * kSecond, 100, true));
   ASSERT_EQ(document["findings"].size(), 1u);
   const json& finding = document["findings"][0];
-  EXPECT_EQ(
-      keys_of(finding),
-      (std::set<std::string>{
-          "id",         "kind",           "severity",   "certainty", "subject",  "process",    "count",
-          "blocked_ns", "blocked_max_ns", "exactness",  "threads",   "chain",    "summary",    "evidence",
-          "hint",       "since",          "first_seen", "last_seen", "resolved", "resolution", "rule"}));
+  EXPECT_EQ(keys_of(finding), (std::set<std::string>{"id",
+                                                     "kind",
+                                                     "severity",
+                                                     "certainty",
+                                                     "subject",
+                                                     "process",
+                                                     "count",
+                                                     "blocked_ns",
+                                                     "blocked_max_ns",
+                                                     "exactness",
+                                                     "threads",
+                                                     "chain",
+                                                     "summary",
+                                                     "evidence",
+                                                     "hint",
+                                                     "since",
+                                                     "first_seen",
+                                                     "last_seen",
+                                                     "resolved",
+                                                     "resolution",
+                                                     "rule",
+                                                     "resolved_exactness"}));
   EXPECT_EQ(finding["kind"], "overdue");
   EXPECT_EQ(finding["severity"], "warning");
   EXPECT_EQ(finding["subject"], "thread");
