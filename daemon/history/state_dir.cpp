@@ -36,6 +36,8 @@ Result<StateDir> StateDir::open(const std::string& path, Use use) {
   if (use == Use::write && mkdir(path.c_str(), 0700) && errno != EEXIST)
     return cannot("cannot be made", path, kGiveDir);
   const std::unique_ptr<char, decltype(&free)> real(realpath(path.c_str(), nullptr), free);
+  if (!real && use == Use::read && errno == ENOENT)
+    return Error{Error::Kind::unavailable, "there is no history in " + path + " yet"};
   if (!real) return cannot("cannot be opened", path, kGiveDir);
   StateDir dir;
   dir.path_ = real.get();

@@ -54,7 +54,7 @@ void expect_clear_without(const std::string& name, size_t features_ok) {
   SpawnOptions without;
   without.drop_capabilities = {bit_of(name)};
   TempDir dir;
-  Subprocess process({loiterd_path(), "--socket", dir.file("s"), "--state-dir", dir.file("state")}, without);
+  Subprocess process({loiterd_path(), "--socket", dir.file("s"), "--history-keep", "0s"}, without);
   json status;
   ASSERT_TRUE(await("it ends or answers", [&] {
     if (!process.alive()) return true;
@@ -124,8 +124,7 @@ TEST(Privilege, WithoutAnyTheDaemonSaysSo) {
   SpawnOptions nobody;
   nobody.uid = kNobody;
   const std::string loiterd = copy_for_everyone(dir, loiterd_path());
-  const RunResult result =
-      run({loiterd, "--socket", dir.file("s"), "--state-dir", dir.file("state")}, nobody);
+  const RunResult result = run({loiterd, "--socket", dir.file("s"), "--history-keep", "0s"}, nobody);
   EXPECT_EQ(to_string(result.status), "exit 3") << result.err;
   EXPECT_TRUE(is_one_line(result.err));
   EXPECT_NE(result.err.find("CAP_"), std::string::npos) << result.err;
@@ -135,8 +134,7 @@ TEST(Kernel, WithoutBtfItSaysSo) {
   TempDir dir;
   SpawnOptions without;
   without.empty_run_dir = without.hide_btf = true;
-  const RunResult daemon =
-      run({loiterd_path(), "--socket", dir.file("s"), "--state-dir", dir.file("state")}, without);
+  const RunResult daemon = run({loiterd_path(), "--socket", dir.file("s"), "--history-keep", "0s"}, without);
   EXPECT_EQ(to_string(daemon.status), "exit 3") << daemon.err;
   EXPECT_TRUE(is_one_line(daemon.err));
   EXPECT_NE(daemon.err.find("BTF"), std::string::npos) << daemon.err;

@@ -37,7 +37,7 @@ bool answers(const std::string& socket) {
 TEST(Shutdown, ByEitherSignalIsClean) {
   for (int number : {SIGTERM, SIGINT}) {
     TempDir dir;
-    Subprocess process({loiterd_path(), "--socket", dir.file("s"), "--state-dir", dir.file("state")});
+    Subprocess process({loiterd_path(), "--socket", dir.file("s"), "--history-keep", "0s"});
     ASSERT_TRUE(await("it answers", [&] { return answers(dir.file("s")); })) << process.stderr_text();
     process.signal(number);
     EXPECT_EQ(to_string(process.wait().value()), "exit 0") << process.stderr_text();
@@ -71,7 +71,7 @@ TEST(Shutdown, DuringACensusOfManyThreads) {
 TEST(Shutdown, BeforeTheFirstAnswer) {
   TempDir dir;
   for (int i = 0; i < 10; ++i) {
-    Subprocess process({loiterd_path(), "--socket", dir.file("s"), "--state-dir", dir.file("state")});
+    Subprocess process({loiterd_path(), "--socket", dir.file("s"), "--history-keep", "0s"});
     ASSERT_TRUE(await("it has begun", [&] { return exe_of(process.pid()) == loiterd_path(); }));
     process.signal(SIGTERM);
     const ExitStatus status = process.wait().value();
@@ -92,7 +92,7 @@ TEST(Socket, ASecondDaemonIsRefused) {
 TEST(Socket, AStaleOneIsTakenOver) {
   TempDir dir;
   leave_stale_socket(dir.file("s"));
-  Subprocess process({loiterd_path(), "--socket", dir.file("s"), "--state-dir", dir.file("state")});
+  Subprocess process({loiterd_path(), "--socket", dir.file("s"), "--history-keep", "0s"});
   EXPECT_TRUE(await("it answers", [&] { return answers(dir.file("s")); })) << process.stderr_text();
   process.signal(SIGTERM);
   EXPECT_EQ(to_string(process.wait().value()), "exit 0");
@@ -101,11 +101,11 @@ TEST(Socket, AStaleOneIsTakenOver) {
 
 TEST(Socket, OneLeftByAKilledDaemonIsTakenOver) {
   TempDir dir;
-  Subprocess killed({loiterd_path(), "--socket", dir.file("s"), "--state-dir", dir.file("state")});
+  Subprocess killed({loiterd_path(), "--socket", dir.file("s"), "--history-keep", "0s"});
   ASSERT_TRUE(await("it answers", [&] { return answers(dir.file("s")); })) << killed.stderr_text();
   killed.signal(SIGKILL);
   killed.wait();
-  Subprocess next({loiterd_path(), "--socket", dir.file("s"), "--state-dir", dir.file("state")});
+  Subprocess next({loiterd_path(), "--socket", dir.file("s"), "--history-keep", "0s"});
   EXPECT_TRUE(await("it answers", [&] { return answers(dir.file("s")); })) << next.stderr_text();
   next.signal(SIGTERM);
   EXPECT_EQ(to_string(next.wait().value()), "exit 0");
