@@ -53,7 +53,8 @@ TEST(BlockedTime, OfWaitsFromBeforeTheDaemon) {
   const json tree = daemon.tree(workload.pid());
   for (const auto& fact : workload.facts()) {
     expect_age(tree, fact);
-    EXPECT_GE(find_thread(tree, fact.at("tid")).at("blocked_ns"), 3 * kNsPerSecond * 99 / 100 - 50 * kMillisecond);
+    EXPECT_GE(find_thread(tree, fact.at("tid")).at("blocked_ns"),
+              3 * kNsPerSecond * 99 / 100 - 50 * kMillisecond);
   }
 }
 
