@@ -26,10 +26,8 @@ std::vector<std::string> command_line(const std::string& socket, const std::stri
 
 }  // namespace
 
-TempDir::TempDir() {
-  char name[] = "/tmp/loiter-test-XXXXXX";
-  if (!mkdtemp(name)) throw std::runtime_error("mkdtemp failed");
-  path_ = name;
+TempDir::TempDir(const std::string& parent) : path_(parent + "/loiter-test-XXXXXX") {
+  if (!mkdtemp(path_.data())) throw std::runtime_error("mkdtemp failed");
 }
 
 TempDir::~TempDir() {

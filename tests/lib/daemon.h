@@ -17,7 +17,7 @@ namespace loiter::test {
 // A directory under /tmp, removed with all in it.
 class TempDir {
  public:
-  TempDir();
+  explicit TempDir(const std::string& parent = "/tmp");
   ~TempDir();
   TempDir(const TempDir&) = delete;
   TempDir& operator=(const TempDir&) = delete;
