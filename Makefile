@@ -86,7 +86,8 @@ FUZZ_CXXFLAGS := $(filter-out -D_FORTIFY_SOURCE=%,$(ALL_CXXFLAGS)) -O1 -fno-omit
 .SUFFIXES:
 # Kept, though only a step on the way. Not so all others: an object that is missing, as of a source that came while
 # make ran, must be made, however old its source.
-.SECONDARY: $(patsubst %.skel.h,%.bpf.o,$(SKELETONS) $(BENCH_SKELETONS)) $(call objects,$(WORKLOAD_SRC)) \
+.SECONDARY: $(patsubst %.skel.h,%.bpf.o,$(SKELETONS) $(BENCH_SKELETONS)) \
+            $(call objects,$(WORKLOAD_SRC) $(filter %.cpp,$(HEALTHY_SRC))) \
             $(foreach name,$(FUZZ_SRC:.cpp=),$(B)/fuzz/obj/$(name).o $(B)/fuzz/obj/$(name).planted.o)
 
 AS_INVOKER := scripts/as-invoker

@@ -77,6 +77,8 @@ bool cover_directories(const SpawnOptions& options, const char* libc) {
 
 [[noreturn]] void become(const std::vector<char*>& argv, const SpawnOptions& options, pid_t parent,
                          const char* libc, int in, int out, int err) {
+  // nohup ignores one of these, and a shell that starts something in the background the others.
+  for (const int number : {SIGHUP, SIGINT, SIGQUIT}) signal(number, SIG_DFL);
   bool good = dup2(in, 0) >= 0 && dup2(out, 1) >= 0 && dup2(err, 2) >= 0;
   for (auto [ours, theirs] : options.keep_fds) good = good && dup2(ours, theirs) >= 0;
   good = good && cover_directories(options, libc) && leave_privileges(options);
