@@ -36,22 +36,22 @@ struct Options {
   std::optional<uint64_t> threshold_ns;
   bool json = false;
   bool kernel_threads = false;
+  bool ended = false;
+  bool origins = false;
 
   std::optional<uint32_t> pid;  // tree, stacks, chain, why, unjoined, origins (always), events, scan
   std::optional<uint32_t> tid;  // stacks, chain: of this thread only
   std::string sort = "oldest";  // ps: the name of a column that exists
   std::optional<uint64_t> limit;
-  bool ended = false;
-  bool origins = false;
   std::optional<uint64_t> count;
   std::optional<uint64_t> for_ns;
-  bool strict = false;
-  bool resolved = false;             // findings: those that are gone too
-  bool watch = false;                // findings: as they come and go
   std::string finding;               // explain: its id
   std::string name;                  // history: of these processes, where `pid` is not given; empty: of all
   std::optional<uint64_t> since_ns;  // history: so long ago
-  bool print_rule = false;           // explain: a rule that would ignore it
+  bool strict = false;
+  bool resolved = false;    // findings: those that are gone too
+  bool watch = false;       // findings: as they come and go
+  bool print_rule = false;  // explain: a rule that would ignore it
   bool once = false;
   bool kernel_stacks = false;
   bool pthreads = false;  // events: calls of the thread library too

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <ranges>
 #include <utility>
 
 #include "daemon/base/bytes.h"
@@ -340,7 +339,9 @@ PlacedProbes PthreadWatch::place_library(const ThreadLibrary& library, uint32_t 
     placed.links.push_back(std::move(*link));
     for (const ProbePlace& place : library.places) placed.functions.emplace_back(function_of(place.call));
   } else {
-    for (const ProbePlace& place : std::views::reverse(library.places)) {  // as PthreadProbes does
+    for (auto last = library.places.rbegin(); last != library.places.rend();
+         ++last) {  // as PthreadProbes does
+      const ProbePlace& place = *last;
       auto one = probes_->place(path, {&place, 1}, library.libc, pid);
       if (!one) {
         fail(note, library.path, function_of(place.call), one.error().message);

@@ -207,6 +207,7 @@ class CheckRun {
     if (options_.follow)
       if (Result<std::vector<uint32_t>> all = look_.family(report_.pid)) family = std::move(*all);
     std::vector<Fd> opened;
+    opened.reserve(family.size());
     for (const uint32_t pid : family) opened.emplace_back(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
     // A number may have passed on to another process before it was opened. Who is of the family in a later
     // census, and has not ended since, was it all the while.

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
-#include <ranges>
 #include <utility>
 
 #include "daemon/base/bytes.h"
@@ -214,7 +213,7 @@ void HistoryWriter::Shared::give_back(Work work) {
     else
       notes.emplace(std::move(key), std::move(note));
   }
-  std::ranges::move(work.batches | std::views::reverse, std::front_inserter(batches));
+  std::move(work.batches.rbegin(), work.batches.rend(), std::front_inserter(batches));
   while (batches.size() > kMostBatches) {
     batches.pop_front();
     ++status.dropped_counts;

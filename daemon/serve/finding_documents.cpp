@@ -175,6 +175,7 @@ std::string findings_document(const Verdicts& verdicts, const FindingWish& wish,
   choose(verdicts.ignored, ignored);
   // Behind them those that only the history knows any more.
   std::vector<std::pair<const Snapshot*, const KeptFinding*>> rows;
+  rows.reserve(chosen.size() + (history ? history->findings.size() : 0));
   for (const KeptFindingPtr& kept : chosen) rows.emplace_back(&snapshot, kept.get());
   if (history)
     for (const StoredFinding& stored : history->findings)
