@@ -1,25 +1,12 @@
 #include "daemon/detect/turn_watch.h"
 
-#include <algorithm>
-#include <array>
-#include <string_view>
-
 #include "daemon/model/syscalls.h"
 
 namespace loiter {
-namespace {
-
-constexpr std::array<std::string_view, 12> kPolls = {
-    "accept",   "accept4",         "poll",       "ppoll",       "ppoll_time64", "select", "_newselect",
-    "pselect6", "pselect6_time64", "epoll_wait", "epoll_pwait", "epoll_pwait2"};
-
-}  // namespace
-
 bool waits_for_clients(const CaseThread& thread) {
   if (const Wait* wait = thread.wait()) return wait->kind == WaitKind::accept || wait->kind == WaitKind::poll;
   const ThreadView& view = *thread.thread;
-  return view.state == TaskState::sleeping && view.syscall >= 0 &&
-         std::ranges::find(kPolls, syscall_name(view.syscall, view.compat)) != kPolls.end();
+  return view.state == TaskState::sleeping && view.syscall >= 0 && is_poll_call(view.syscall, view.compat);
 }
 
 void TurnWatch::see(const HostCase& host) {
@@ -32,17 +19,16 @@ void TurnWatch::see(const HostCase& host) {
     const CaseThread& at = host.threads()[root.root];
     if (!root.cycle.empty() || !waits_for_clients(at)) continue;
     const TaskKey& key = at.thread->key;
-    auto known = polled_boot_ns_.find({key.tid, key.start_boot_ns});
+    auto known = polled_boot_ns_.find(key);
     if (known != polled_boot_ns_.end())
       known->second.boot_ns = snapshot.begin_boot_ns;
     else if (polled_boot_ns_.size() < kMost)
-      polled_boot_ns_[{key.tid, key.start_boot_ns}] = {at.process->key.tid, snapshot.begin_boot_ns};
+      polled_boot_ns_[key] = {at.process->key.tid, snapshot.begin_boot_ns};
   }
 }
 
 bool TurnWatch::took_turns(const HostCase& host, const CaseThread& root, const CaseThread& waiter) const {
-  const TaskKey& key = root.thread->key;
-  const auto known = polled_boot_ns_.find({key.tid, key.start_boot_ns});
+  const auto known = polled_boot_ns_.find(root.thread->key);
   return known != polled_boot_ns_.end() && &root != &waiter &&
          known->second.boot_ns + waiter.thread->blocked_ns.value_or(0) >= host.snapshot().begin_boot_ns;
 }

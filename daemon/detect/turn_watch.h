@@ -8,9 +8,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
+#include <unordered_map>
 
 #include "daemon/detect/case.h"
+#include "daemon/model/task_key.h"
 
 namespace loiter {
 
@@ -27,16 +28,11 @@ class TurnWatch {
   size_t size() const { return polled_boot_ns_.size(); }
 
  private:
-  struct Key {
-    uint32_t tid = 0;
-    uint64_t start_boot_ns = 0;
-    friend auto operator<=>(const Key&, const Key&) = default;
-  };
   struct Seen {
     uint32_t pid = 0;
     uint64_t boot_ns = 0;  // of the snapshot in which it did last
   };
-  std::map<Key, Seen> polled_boot_ns_;
+  std::unordered_map<TaskKey, Seen, TaskKeyHash> polled_boot_ns_;
 };
 
 // In accept, poll, select or epoll: known by its look, or, where it has run since, by its system call.

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <utility>
 
+#include "daemon/inspect/syscall_table.h"
+
 namespace loiter {
 namespace {
 
@@ -55,6 +57,22 @@ const std::string& syscall_name(int64_t number, bool compat) {
   // A program may ask for any number; those that stick in the kernel are few.
   if (names.size() >= 4096) return other;
   return names.emplace(std::pair(number, compat), look_up(number, compat)).first->second;
+}
+
+bool is_poll_call(int64_t number, bool compat) {
+  switch (blocking_call(number, compat).call) {
+    case BlockingCall::accept:
+    case BlockingCall::poll:
+    case BlockingCall::ppoll:
+    case BlockingCall::select:
+    case BlockingCall::old_select:
+    case BlockingCall::pselect:
+    case BlockingCall::epoll_wait:
+    case BlockingCall::epoll_pwait2:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace loiter

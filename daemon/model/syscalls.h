@@ -10,4 +10,7 @@ namespace loiter {
 // no name. The reference is good for ever.
 const std::string& syscall_name(int64_t number, bool compat);
 
+// Whether the call waits for whoever comes next: accept, poll, select, epoll.
+bool is_poll_call(int64_t number, bool compat);
+
 }  // namespace loiter
