@@ -50,14 +50,10 @@ uint64_t needed_to_find(FindingKind kind, const Thresholds& thresholds) {
     case FindingKind::leak:
     case FindingKind::exhaustion:
       return thresholds.leak_window_ns * (thresholds.leak_windows + 1);
-    case FindingKind::starved:
-      return thresholds.starved_ns;
-    case FindingKind::spin:
-      return thresholds.spin_ns;
-    case FindingKind::unjoined:
-      return thresholds.unjoined_ns;
-    default:  // told by the kernel, however long ago it began
+    case FindingKind::stuck:  // its age is told by the kernel, however long ago it began
       return 0;
+    default:
+      return threshold_for(kind, thresholds).value_or(0);
   }
 }
 

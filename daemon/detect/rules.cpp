@@ -124,7 +124,17 @@ bool may_be_of_kind(const Rule& rule, FindingKind kind) {
   });
 }
 
-// Nothing: it is told whatever its age.
+void set_threshold(Finding& finding, uint64_t threshold_ns) {
+  for (Evidence& item : finding.evidence)
+    if (item.name == "threshold_ns") item.value = threshold_ns;
+}
+
+}  // namespace
+
+bool glob_matches(const std::string& glob, const std::string& text) {
+  return fnmatch(glob.c_str(), text.c_str(), 0) == 0;
+}
+
 std::optional<uint64_t> threshold_for(FindingKind kind, const Thresholds& thresholds) {
   switch (kind) {
     case FindingKind::stuck:
@@ -138,17 +148,6 @@ std::optional<uint64_t> threshold_for(FindingKind kind, const Thresholds& thresh
     default:
       return std::nullopt;
   }
-}
-
-void set_threshold(Finding& finding, uint64_t threshold_ns) {
-  for (Evidence& item : finding.evidence)
-    if (item.name == "threshold_ns") item.value = threshold_ns;
-}
-
-}  // namespace
-
-bool glob_matches(const std::string& glob, const std::string& text) {
-  return fnmatch(glob.c_str(), text.c_str(), 0) == 0;
 }
 
 bool has_threshold(FindingKind kind) {

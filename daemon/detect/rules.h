@@ -59,6 +59,9 @@ struct Rule {
 // Whether the pattern matches all of the text.
 bool glob_matches(const std::string& glob, const std::string& text);
 
+// How old a finding of that kind has to be; nothing: it is told whatever its age.
+std::optional<uint64_t> threshold_for(FindingKind kind, const Thresholds& thresholds);
+
 // Whether findings of that kind come of age: the others are told at once, whatever the threshold.
 bool has_threshold(FindingKind kind);
 
