@@ -156,7 +156,7 @@ int run(ConfigKeeper& config) {
                                   socket ? socket->take_fd() : Fd());
   if (!server) return fail(server.error());
   // However this ends: these call back the server and the watch, and so stop before them.
-  const std::shared_ptr<void> stop_first(nullptr, [&](void*) {
+  std::shared_ptr<void> stop_first(nullptr, [&](void*) {
     judge.stop();
     inspector->stop();
     history.stop_reading();
@@ -196,10 +196,7 @@ int run(ConfigKeeper& config) {
   spdlog::info("loiterd {} watches this host{}{}", kVersion, control ? "" : ", serving on ",
                control ? "" : options.socket_path);
   loop.run();
-  judge.stop();
-  inspector->stop();
-  history.stop_reading();
-  history.stop_writing();
+  stop_first.reset();
   watch.stop();
   // Its file goes while the socket is still open: closed, its inode could be another daemon's by then.
   socket.reset();

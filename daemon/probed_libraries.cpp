@@ -37,13 +37,6 @@ PlacedProbes ProbedLibraries::take_unused(const FileId& id, uint64_t mono_ns) {
   return placed;
 }
 
-std::map<FileId, PlacedProbes> ProbedLibraries::take_all() {
-  std::map<FileId, PlacedProbes> all;
-  for (auto& [id, library] : libraries_) all.emplace(id, std::move(library.placed));
-  libraries_.clear();
-  return all;
-}
-
 size_t ProbedLibraries::functions() const {
   size_t functions = 0;
   for (const auto& [id, library] : libraries_) functions += library.placed.functions.size();

@@ -46,7 +46,7 @@ class ProbedLibraries {
   PlacedProbes take_unused(const FileId& id, uint64_t mono_ns);
 
   // All of them.
-  std::map<FileId, PlacedProbes> take_all();
+  void clear() { libraries_.clear(); }
 
   size_t size() const { return libraries_.size(); }
   size_t functions() const;

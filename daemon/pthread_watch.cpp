@@ -57,7 +57,7 @@ void PthreadWatch::stop() {
   }
   if (thread_.joinable()) thread_.join();
   targets_.clear();
-  host_wide_.take_all();
+  host_wide_.clear();
 }
 
 // Mutex held.
