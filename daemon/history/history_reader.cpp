@@ -8,6 +8,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/history/database.h"
+#include "daemon/history/disk_thread.h"
 #include "daemon/history/history_queries.h"
 #include "daemon/history/state_dir.h"
 
@@ -48,14 +49,10 @@ HistoryAnswer read_history(const std::string& dir, bool alone, const HistoryQuer
   return answer;
 }
 
-struct HistoryReader::Shared {
+struct HistoryReader::Shared : DiskThread {
   std::string dir;
   bool alone = false;
-  std::mutex mutex;
-  std::condition_variable wake, ended;
   std::deque<std::pair<HistoryQuery, Done>> waiting;
-  bool stopping = false;
-  bool has_ended = false;
 
   void run() {
     pthread_setname_np(pthread_self(), "history-read");
@@ -73,8 +70,7 @@ struct HistoryReader::Shared {
       done(std::move(answer));
       lock.lock();
     }
-    has_ended = true;
-    ended.notify_all();
+    note_end();
   }
 };
 
@@ -88,17 +84,7 @@ void HistoryReader::start() {
 }
 
 void HistoryReader::stop() {
-  if (!thread_.joinable()) return;
-  {
-    std::unique_lock lock(shared_->mutex);
-    shared_->stopping = true;
-    shared_->wake.notify_all();
-    if (!shared_->ended.wait_for(lock, kStopPatience, [&] { return shared_->has_ended; })) {
-      thread_.detach();
-      return;
-    }
-  }
-  thread_.join();
+  shared_->stop(thread_, kStopPatience);
 }
 
 void HistoryReader::submit(const HistoryQuery& query, Done done) {

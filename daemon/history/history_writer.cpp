@@ -10,6 +10,7 @@
 
 #include "daemon/base/bytes.h"
 #include "daemon/base/clock.h"
+#include "daemon/history/disk_thread.h"
 #include "daemon/history/history_file.h"
 
 namespace loiter {
@@ -43,7 +44,7 @@ const char* to_string(HistoryStatus::State state) {
   return "off";
 }
 
-struct HistoryWriter::Shared {
+struct HistoryWriter::Shared : DiskThread {
   explicit Shared(HistoryOptions o) : options(std::move(o)) {
     status.state = HistoryStatus::State::opening;
     status.dir = options.dir;
@@ -54,15 +55,11 @@ struct HistoryWriter::Shared {
   void run();
 
   const HistoryOptions options;
-  mutable std::mutex mutex;
-  std::condition_variable wake, ended;
   std::map<FindingKey, FindingNote> notes;
   std::deque<CountBatch> batches;
   std::optional<std::vector<KeptFinding>> restored;
   bool looked = false;
   bool lost_counts = false;
-  bool stopping = false;
-  bool has_ended = false;
   HistoryStatus status;
 
  private:
@@ -112,8 +109,7 @@ void HistoryWriter::Shared::run() {
   }
   end_run();
   std::lock_guard lock(mutex);
-  has_ended = true;
-  ended.notify_all();
+  note_end();
 }
 
 void HistoryWriter::Shared::open() {
@@ -296,19 +292,9 @@ void HistoryWriter::start() {
 }
 
 void HistoryWriter::stop() {
-  if (!thread_.joinable()) return;
-  {
-    std::unique_lock lock(shared_->mutex);
-    shared_->stopping = true;
-    shared_->wake.notify_all();
-    if (!shared_->ended.wait_for(lock, kStopPatience, [&] { return shared_->has_ended; })) {
-      spdlog::warn("the disk of {} hangs: the last of the history is not written",
-                   escape_for_terminal(shared_->options.dir));
-      thread_.detach();
-      return;
-    }
-  }
-  thread_.join();
+  if (!shared_->stop(thread_, kStopPatience))
+    spdlog::warn("the disk of {} hangs: the last of the history is not written",
+                 escape_for_terminal(shared_->options.dir));
 }
 
 void HistoryWriter::add(FindingNote note) {
