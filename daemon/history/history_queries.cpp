@@ -15,6 +15,23 @@ constexpr uint64_t kFinestNs = kSecondNs;
 constexpr size_t kMostSpans = 1000;
 constexpr int64_t kMostCandidates = 20'000;  // processes that are looked at, the last ones begun
 
+// Of the processes that are asked for, as a condition on columns called `prefix`pid and so on. bind_subject()
+// gives it its value, as parameter number `at`.
+std::string subject_clause(const HistoryQuery& query, const std::string& prefix, int at) {
+  const std::string value = "?" + std::to_string(at), exe = prefix + "exe";
+  if (query.pid) return " AND " + prefix + "pid = " + value;
+  if (!query.name) return "";
+  return " AND (" + prefix + "comm = " + value + " OR " + exe + " = " + value + " OR substr(" + exe +
+         ", -length(" + value + ") - 1) = '/' || " + value + ")";
+}
+
+void bind_subject(Statement& statement, const HistoryQuery& query) {
+  if (query.pid)
+    statement.bind(*query.pid);
+  else if (query.name)
+    statement.bind(*query.name);
+}
+
 // --- when it was watched ----------------------------------------------------------------------------
 
 // `goes_on`: the last run does, and what is later than its last row has not changed since.
@@ -150,13 +167,11 @@ std::vector<Candidate> candidates(Database& database, const HistoryQuery& query,
       "SELECT p.id, coalesce((SELECT sum(births + ends) FROM sample WHERE process = p.id AND at >= ?1), 0),"
       " (SELECT max(most) FROM sample WHERE process = p.id) FROM process p"
       " WHERE (p.ended_ns IS NULL OR p.ended_ns >= ?2) AND p.start_ns <= ?3";
-  if (query.pid) sql += " AND p.pid = ?4";
-  if (query.name) sql += " AND (p.comm = ?4 OR p.exe = ?4 OR substr(p.exe, -length(?4) - 1) = '/' || ?4)";
+  sql += subject_clause(query, "p.", 4);
   sql += " ORDER BY p.id DESC LIMIT " + std::to_string(kMostCandidates);
   Statement found(database, sql.c_str());
   found.bind(answer.since_ns / kSecondNs).bind(answer.since_ns).bind(answer.until_ns);
-  if (query.pid) found.bind(*query.pid);
-  if (query.name) found.bind(*query.name);
+  bind_subject(found, query);
   std::vector<Candidate> list;
   while (found.step())
     if (!found.is_null(2)) list.push_back({found.integer(0), found.count(1), found.small(2)});
@@ -201,13 +216,11 @@ void answer_lines(Database& database, const HistoryQuery& query, HistoryAnswer& 
       " resolution, unwatched FROM finding WHERE (resolved_ns >= ?1 OR (resolved_ns IS NULL AND last_ns >= "
       "?1))"
       " AND first_ns <= ?2";
-  if (query.pid) sql += " AND pid = ?3";
-  if (query.name) sql += " AND (comm = ?3 OR exe = ?3 OR substr(exe, -length(?3) - 1) = '/' || ?3)";
+  sql += subject_clause(query, "", 3);
   sql += " ORDER BY first_ns DESC";
   Statement found(database, sql.c_str());
   found.bind(answer.since_ns).bind(answer.until_ns);
-  if (query.pid) found.bind(*query.pid);
-  if (query.name) found.bind(*query.name);
+  bind_subject(found, query);
   while (found.step()) {
     if (answer.lines.size() == query.limit) {
       ++answer.findings_left_out;

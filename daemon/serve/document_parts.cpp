@@ -125,6 +125,10 @@ Json frames_json(const std::vector<SiteFrame>& frames) {
   return list;
 }
 
+Json resolved_exactness(bool resolved, bool unwatched) {
+  return resolved ? Json(to_string(unwatched ? Exactness::estimated : Exactness::exact)) : Json(nullptr);
+}
+
 Json routine_json(const SiteFrame& frame, const std::string& callable) {
   return {{"symbol", text_or_null(frame.symbol)},
           {"module", text_or_null(frame.module)},

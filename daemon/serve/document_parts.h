@@ -37,6 +37,9 @@ Json process_identity(const Snapshot& snapshot, const ProcessView& process);
 // Frames of a stack that is kept, innermost first.
 Json frames_json(const std::vector<SiteFrame>& frames);
 
+// How well the time is known at which a finding was resolved; null: it lasts. `unwatched`: as of KeptFinding.
+Json resolved_exactness(bool resolved, bool unwatched);
+
 // A start routine (API.md). Of `inspection`: null where it is not known.
 Json routine_json(const SiteFrame& frame, const std::string& callable);
 Json routine_json(const Inspection& inspection, const std::optional<uint32_t>& index);

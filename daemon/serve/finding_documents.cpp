@@ -144,9 +144,7 @@ Json finding_json(const Snapshot& snapshot, const KeptFinding& kept) {
   json["resolved"] =
       kept.resolved_boot_ns ? Json(snapshot.wall.format(kept.resolved_boot_ns)) : Json(nullptr);
   json["resolution"] = kept.resolution == Resolution::none ? Json(nullptr) : Json(to_string(kept.resolution));
-  json["resolved_exactness"] = kept.resolved_boot_ns
-                                   ? Json(to_string(kept.unwatched ? Exactness::estimated : Exactness::exact))
-                                   : Json(nullptr);
+  json["resolved_exactness"] = resolved_exactness(kept.resolved_boot_ns != 0, kept.unwatched);
   return json;
 }
 

@@ -57,9 +57,7 @@ Json finding_row(const FindingLine& line) {
           {"last_seen", format_rfc3339(line.last_ns)},
           {"resolved", time_or_null(line.resolved_ns)},
           {"resolution", text_or_null(line.resolution)},
-          {"resolved_exactness",
-           line.resolved_ns ? Json(to_string(line.unwatched ? Exactness::estimated : Exactness::exact))
-                            : Json(nullptr)}};
+          {"resolved_exactness", resolved_exactness(line.resolved_ns.has_value(), line.unwatched)}};
 }
 
 }  // namespace
