@@ -181,13 +181,16 @@ LOITER_STATIC_ASSERT(sizeof(struct loiter_regs) == 168, "contract");
 
 /*
  * Where a thread was made: its creator's registers and what lay on the creator's stack, from the stack
- * pointer up. It lies in a slot of an array that the daemon maps, since it may hold secrets: who took the
+ * pointer up. It lies in a slot of an array, since it may hold secrets: who took the
  * stack apart wipes it, which nobody could in a ring buffer.
  *
- * To the stack's end where that is near, else 8 KiB: 20 frames of C++ take 2 KiB, of CPython 4. Where some of
- * that is not in memory, to the end of the page.
+ * To the stack's end where that is near, else 7.4 KiB: 20 frames of C++ take 2 KiB, of CPython 4. Where some
+ * of that is not in memory, to the end of the page.
  */
-enum { LOITER_SLICE_BYTES = 8192, LOITER_SLICES = 256, LOITER_TLS_WINDOW = 256 };
+enum { LOITER_SLICE_BYTES = 7616, LOITER_SLICES = 256, LOITER_TLS_WINDOW = 256 };
+
+/* Slots of one array: bpf/slices.h says why so few. */
+enum { LOITER_SLICE_GROUP = 4, LOITER_SLICE_GROUPS = LOITER_SLICES / LOITER_SLICE_GROUP };
 
 struct loiter_slice {
   struct loiter_regs regs;
@@ -199,6 +202,7 @@ struct loiter_slice {
   __u8 stack[LOITER_SLICE_BYTES];
 };
 LOITER_STATIC_ASSERT(sizeof(struct loiter_slice) == 184 + LOITER_TLS_WINDOW + LOITER_SLICE_BYTES, "contract");
+LOITER_STATIC_ASSERT(LOITER_SLICE_GROUP * sizeof(struct loiter_slice) <= 32768 - 512, "with the map's head");
 
 enum loiter_thread_marks {
   LOITER_MARK_ON_CPU = 1,       /* running on a CPU at this moment */

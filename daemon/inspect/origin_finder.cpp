@@ -18,7 +18,7 @@ constexpr uint64_t kMostOfTime = 50;                // reading maps takes no mor
 constexpr uint64_t kLeaveAloneNs = 60'000'000'000;  // who made the opener hang would do so again
 constexpr size_t kMostProcesses = 64;               // whose maps are kept
 constexpr size_t kMostStacks = 128;                 // kept of each
-constexpr size_t kMostFrames = 128;                 // of a stack: 8 KiB hold few more
+constexpr size_t kMostFrames = 128;                 // of a stack: a slice holds few more
 constexpr size_t kMostRoutines = 256;               // likewise
 // Of the shared memory: what tells the layout of a thread descriptor is read there, while slices lie behind
 // it.
@@ -164,8 +164,10 @@ void OriginFinder::find_in(const Id& id, std::span<const BirthSlice> births, Sli
   std::vector<SharedJob> jobs;
   std::vector<Window> windows;
   uint64_t place = kFirstPlace;
+  loiter_slice slice;
   for (const BirthSlice& birth : births) {
-    const loiter_slice& slice = slices.at(birth.slot);
+    slices.read(birth.slot, slice);
+    slices.give_back(birth.slot);
     const uint32_t size = std::min<uint32_t>(slice.size, LOITER_SLICE_BYTES);
     std::memcpy(memory_.data() + place, slice.stack, size);
     SharedJob& job = jobs.emplace_back();
@@ -178,8 +180,8 @@ void OriginFinder::find_in(const Id& id, std::span<const BirthSlice> births, Sli
     Window& window = windows.emplace_back();
     window.offset = slice.tls_offset;
     if (slice.tls_size == LOITER_TLS_WINDOW) std::memcpy(window.bytes.data(), slice.tls, LOITER_TLS_WINDOW);
-    slices.give_back(birth.slot);
   }
+  explicit_bzero(&slice, sizeof(slice));
   Process& process = processes_[id];
   process.used = ++uses_;
   const uint64_t keep_ns = std::max(kKeepMapsNs, process.read_cost_ns * kMostOfTime);

@@ -63,12 +63,16 @@ Error bpf_error(std::string_view what, int error_number) {
   return {Error::Kind::unavailable, message};
 }
 
+uint64_t map_bytes(int map_fd) {
+  return fdinfo_number(map_fd, "memlock:");
+}
+
 std::vector<BpfMapSize> map_sizes(const bpf_object* object) {
   std::vector<BpfMapSize> sizes;
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, object) {
     int fd = bpf_map__fd(map);
-    if (fd >= 0) sizes.push_back({bpf_map__name(map), fdinfo_number(fd, "memlock:")});
+    if (fd >= 0) sizes.push_back({bpf_map__name(map), map_bytes(fd)});
   }
   return sizes;
 }

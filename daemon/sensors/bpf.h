@@ -25,6 +25,9 @@ struct BpfMapSize {
   uint64_t bytes = 0;  // as the kernel accounts it ("memlock" in fdinfo); 0 where it does not tell
 };
 
+// As in BpfMapSize.
+uint64_t map_bytes(int map_fd);
+
 // The maps of a loaded object.
 std::vector<BpfMapSize> map_sizes(const bpf_object* object);
 

@@ -173,7 +173,9 @@ std::vector<LossCount> EventReader::losses() const {
 }
 
 std::vector<BpfMapSize> EventReader::maps() const {
-  return map_sizes(skeleton_->obj);
+  std::vector<BpfMapSize> sizes = map_sizes(skeleton_->obj);
+  if (slices_) sizes.push_back({"slice_groups", slices_->bytes()});
+  return sizes;
 }
 
 }  // namespace loiter

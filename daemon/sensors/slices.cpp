@@ -4,26 +4,23 @@
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include <algorithm>
 #include <cerrno>
 
 #include "daemon/sensors/bpf.h"
 
 namespace loiter {
-namespace {
-
-static_assert(sizeof(loiter_slice) % 8 == 0, "elements of a BPF array lie 8 bytes apart or a multiple");
-constexpr size_t kBytes = sizeof(loiter_slice) * LOITER_SLICES;  // the kernel rounds up to pages
-
-}  // namespace
 
 Result<std::shared_ptr<Slices>> Slices::open(int slices_fd, int free_fd, uint32_t* in_use) {
   std::shared_ptr<Slices> slices(new Slices);
-  void* data = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, slices_fd, 0);
-  if (data == MAP_FAILED) return bpf_error("cannot map the slices of stacks", errno);
-  slices->data_ = static_cast<std::byte*>(data);
+  for (uint32_t i = 0; i < LOITER_SLICE_GROUPS; ++i) {
+    const int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "slice_group", sizeof(uint32_t), sizeof(loiter_slice),
+                                  LOITER_SLICE_GROUP, nullptr);
+    if (fd < 0) return bpf_error("cannot make slots for slices of stacks", errno);
+    slices->groups_[i] = Fd(fd);
+    if (bpf_map_update_elem(slices_fd, &i, &fd, BPF_ANY))
+      return bpf_error("cannot hand over slots for slices of stacks", errno);
+  }
   slices->in_use_ = in_use;
   slices->free_ = Fd(fcntl(free_fd, F_DUPFD_CLOEXEC, 0));
   for (uint32_t slot = 0; slot < LOITER_SLICES; ++slot)
@@ -32,24 +29,27 @@ Result<std::shared_ptr<Slices>> Slices::open(int slices_fd, int free_fd, uint32_
   return slices;
 }
 
-Slices::~Slices() {
-  if (data_) munmap(data_, kBytes);
-}
-
-const loiter_slice& Slices::at(uint32_t slot) const {
-  return *reinterpret_cast<const loiter_slice*>(data_ + slot * sizeof(loiter_slice));
+void Slices::read(uint32_t slot, loiter_slice& slice) const {
+  const uint32_t within = slot % LOITER_SLICE_GROUP;
+  if (bpf_map_lookup_elem(groups_[slot / LOITER_SLICE_GROUP].get(), &within, &slice) == 0) return;
+  spdlog::warn("a slice of a stack cannot be read: {}", strerror(errno));
+  slice = {};
 }
 
 void Slices::give_back(uint32_t slot) {
-  auto* slice = reinterpret_cast<loiter_slice*>(data_ + slot * sizeof(loiter_slice));
-  // A part of the second page may have been read before it turned out not to be all there: the kernel clears
-  // that itself.
-  const size_t used = std::min<size_t>(slice->size, LOITER_SLICE_BYTES);
-  explicit_bzero(slice, offsetof(loiter_slice, stack) + used);
-  if (bpf_map_update_elem(free_.get(), nullptr, &slot, BPF_ANY))
+  static constexpr loiter_slice kWiped = {};
+  const uint32_t within = slot % LOITER_SLICE_GROUP;
+  if (bpf_map_update_elem(groups_[slot / LOITER_SLICE_GROUP].get(), &within, &kWiped, BPF_ANY) ||
+      bpf_map_update_elem(free_.get(), nullptr, &slot, BPF_ANY))
     spdlog::warn("a slot for slices of stacks is lost: {}", strerror(errno));
   else
     __atomic_fetch_sub(in_use_, 1, __ATOMIC_RELAXED);
+}
+
+uint64_t Slices::bytes() const {
+  uint64_t bytes = 0;
+  for (const Fd& group : groups_) bytes += map_bytes(group.get());
+  return bytes;
 }
 
 }  // namespace loiter
