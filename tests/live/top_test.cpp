@@ -112,10 +112,11 @@ TEST_F(TopTest, ShowsTheHostAndTheColumns) {
   Tmux terminal(80, 24);
   start(terminal);
   const std::string screen = terminal.screen();
-  for (const char* word :
-       {"threads in", "processes", "overdue", "born", "ended", "census", "no losses", "PID", "COMM",
-        "THREADS", "BLOCKED", "OLDEST↓", "SYSCALL", "CPU%", "? help", "q quit"})
+  for (const char* word : {"threads in", "processes", "overdue", "born", "ended", "census", "PID", "COMM",
+                           "THREADS", "BLOCKED", "OLDEST↓", "SYSCALL", "CPU%", "? help", "q quit"})
     EXPECT_TRUE(has(screen, word)) << word << "\n" << screen;
+  // Others on this host may make threads faster than their creation sites are taken.
+  EXPECT_TRUE(has(screen, "no losses") || has(screen, "LOST")) << screen;
 }
 
 TEST_F(TopTest, WiderScreensShowMoreColumns) {
