@@ -1,11 +1,14 @@
 #include "daemon/detect/leak.h"
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <utility>
 
 #include "daemon/base/duration.h"
+#include "daemon/detect/cohort.h"
 #include "daemon/detect/phrases.h"
+#include "daemon/model/syscalls.h"
 
 namespace loiter {
 namespace {
@@ -17,22 +20,33 @@ struct LeakingCohort {
   const CohortHistory* cohort = nullptr;
   const CreationSite* site = nullptr;  // null: not known
   uint64_t without_site = 0;           // live threads that may be its own
+  const Cohort* alike = nullptr;       // most of them; null: none is alike
 };
 
 uint64_t signed_gain(uint64_t before, uint64_t after) {
   return after > before ? after - before : 0;
 }
 
-// The way to where the threads are made, innermost first.
-std::string frames_of(const CreationSite& site) {
+// Innermost first.
+std::string names_of(const std::vector<SiteFrame>& frames) {
   std::string text;
-  size_t told = 0;
-  for (const SiteFrame& frame : site.stack ? site.stack->frames : std::vector<SiteFrame>()) {
-    if (told++ == kMostFramesTold) break;
+  for (const SiteFrame& frame : std::span(frames).first(std::min(frames.size(), kMostFramesTold))) {
     if (!text.empty()) text += " < ";
     text += frame.symbol.empty() ? (frame.module.empty() ? "?" : frame.module) : frame.symbol;
   }
   return text;
+}
+
+// The way to where the threads are made.
+std::string frames_of(const CreationSite& site) {
+  return site.stack ? names_of(site.stack->frames) : std::string();
+}
+
+// Where those of a cohort wait, as well as that is known.
+std::string doing_of(const Cohort& cohort) {
+  if (cohort.looked_at) return names_of(cohort.stack);
+  if (cohort.syscall >= 0) return syscall_name(cohort.syscall, cohort.threads.front()->compat) + "()";
+  return to_string(cohort.state);
 }
 
 // The same after a restart of the daemon, and of no two sites of a process.
@@ -85,7 +99,10 @@ std::string hint_of(const LeakingCohort& leak) {
   if (leak.cohort->growth.leak() == Growth::Leak::working)
     return "if the load does not grow with them, see what they wait for (loiter origins " + pid +
            ", loiter stacks " + pid + "); bound the pool";
-  return "see why they do not end: loiter stacks " + pid +
+  const Cohort* alike = leak.alike;
+  const bool tells = alike && alike->count() > 1 && is_blocked(alike->state);
+  return (tells ? std::to_string(alike->count()) + " of them wait in " + doing_of(*alike) + ": " : "") +
+         "see why they do not end: loiter stacks " + pid +
          "; end each with what it was made for, give its waits a timeout, or take them from a pool that is "
          "made once and shut down";
 }
@@ -126,6 +143,10 @@ Finding finding_of(const LeakingCohort& leak, const HostCase& host, const Histor
                       {"ends", signed_gain(growth.first().ends, growth.last().ends)},
                       {"resting", growth.last().resting},
                       {"threads_per_minute", growth.leak_per_minute()}};
+  if (leak.alike) {
+    finding.evidence.push_back({"alike", uint64_t{leak.alike->count()}});
+    finding.evidence.push_back({"alike_in", doing_of(*leak.alike)});
+  }
   if (leak.site) finding.evidence.push_back({"created_in", frames_of(*leak.site)});
   if (leak.without_site) finding.evidence.push_back({"live_without_site", leak.without_site});
   if (!leak.site || leak.without_site)
@@ -168,8 +189,15 @@ std::vector<Finding> find_leaks(const HostCase& host, const History& history, co
   for (const ProcessView& process : host.snapshot().processes) {
     const ProcessHistory* known = process.ended_boot_ns ? nullptr : history.find(process.key);
     if (!known || known->cohorts.empty()) continue;
-    for (const LeakingCohort& leak : leaks_of(process, *known))
+    std::vector<LeakingCohort> leaks = leaks_of(process, *known);
+    if (leaks.empty()) continue;
+    const std::vector<Cohort> cohorts = cohorts_of(host, process);
+    for (LeakingCohort& leak : leaks) {
+      const auto alike = std::ranges::find_if(
+          cohorts, [&](const Cohort& cohort) { return !cohort.leads && cohort.site == leak.site; });
+      if (alike != cohorts.end()) leak.alike = &*alike;
       findings.push_back(finding_of(leak, host, history, limits));
+    }
   }
   return findings;
 }

@@ -39,6 +39,9 @@ TEST(Leak, ThreadsThatRestAndPileUp) {
   EXPECT_EQ(evidence<uint64_t>(found[0], "births"), 8 * (evidence<uint64_t>(found[0], "windows") - 1));
   EXPECT_EQ(evidence<std::string>(found[0], "created_in"), "pthread_create < make_3 < main");
   EXPECT_NE(found[0].summary.find("60 threads made in make_3"), std::string::npos) << found[0].summary;
+  EXPECT_EQ(evidence<uint64_t>(found[0], "alike"), 60u);
+  EXPECT_EQ(evidence<std::string>(found[0], "alike_in"), "futex()");
+  EXPECT_EQ(found[0].hint.find("60 of them wait in futex(): "), 0u) << found[0].hint;
 }
 
 TEST(Leak, IsToldAsSoonAsItsWindowsAreOver) {
