@@ -32,7 +32,8 @@ Result<int> run_history(Client& client, const Options& options, Output& out) {
   const Result<json> document = client.get(target.text());
   if (!document)
     return client.is_private()
-               ? Error{document.error().kind, "no loiterd runs, and " + document.error().message}
+               ? Error{document.error().kind, "no loiterd runs, and " + document.error().message +
+                                                  "; start loiterd: it writes one as long as it runs"}
                : document.error();
   try {
     if (document->at("processes").empty() && document->at("findings").empty() &&

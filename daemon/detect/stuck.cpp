@@ -117,7 +117,7 @@ size_t longest_of(const HostCase& host, const Group& group, const TurnWatch& tur
   for (const size_t member : group.members) {
     const CaseThread& thread = host.threads()[member];
     if (!is_stuck(thread, host.thresholds().stuck_ns)) continue;
-    if (group.roots.size() == 1 && turns.took_turns(host, root, thread)) continue;
+    if (group.roots.size() == 1 && turns.may_take_turns(host, root, thread)) continue;
     if (longest == kWaitsForNobody ||
         *thread.thread->blocked_ns > *host.threads()[longest].thread->blocked_ns)
       longest = member;

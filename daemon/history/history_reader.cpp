@@ -35,7 +35,8 @@ HistoryAnswer read_history(const std::string& dir, bool alone, const HistoryQuer
     return answer;
   }
   // After the end of a daemon in good order there is no log, and the file is all.
-  const Database::Mode mode = alone && !state->has_log() ? Database::Mode::read_only : Database::Mode::read;
+  const bool is_all = (alone || state->is_read_only()) && !state->has_log();
+  const Database::Mode mode = is_all ? Database::Mode::read_only : Database::Mode::read;
   try {
     Database database(state->file(), mode);
     database.set_deadline(monotonic_now_ns() + kMostReadingNs);

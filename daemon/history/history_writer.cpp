@@ -18,11 +18,17 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr seconds kRetry{10};        // after a write that failed
-constexpr seconds kStopPatience{5};  // for what is left to be written
+constexpr seconds kRetry{10};                       // after a write that failed
+constexpr seconds kStopPatience{5};                 // for what is left to be written
+constexpr uint64_t kHangsAfterNs = 10'000'000'000;  // a write that takes so long
 constexpr uint64_t kLogEveryNs = 60'000'000'000;
 constexpr size_t kNotesAtOnce = 16;  // some 5 KB each: far less than the room kept free
 constexpr size_t kMostSetAsideTold = 8;
+
+std::string hang_text(const std::string& dir) {
+  return "the disk of " + dir +
+         " has not answered for 10 s and more; see what it waits for, or give --state-dir";
+}
 
 using FindingKey = std::pair<std::string, uint64_t>;  // id, first seen: of one that came back there are two
 
@@ -61,6 +67,12 @@ struct HistoryWriter::Shared : DiskThread {
   bool looked = false;
   bool lost_counts = false;
   HistoryStatus status;
+  uint64_t at_disk_mono_ns = 0;  // since when the thread has been at the disk; 0: it is not
+  bool told_hang = false;
+
+  // Both with `mutex` held.
+  bool hangs() const { return at_disk_mono_ns && monotonic_now_ns() - at_disk_mono_ns >= kHangsAfterNs; }
+  void tell_hang();
 
  private:
   // All of the thread alone.
@@ -69,6 +81,9 @@ struct HistoryWriter::Shared : DiskThread {
     std::vector<CountBatch> batches;
     bool empty() const { return notes.empty() && batches.empty(); }
   };
+  // The thread goes to the disk, and comes back.
+  void leave_for_disk();
+  void come_back();
   void open();
   bool take(Work& work);  // false: the daemon ends, and nothing is left
   bool write(Work& work);
@@ -94,12 +109,17 @@ struct HistoryWriter::Shared : DiskThread {
 
 void HistoryWriter::Shared::run() {
   pthread_setname_np(pthread_self(), "history");
+  leave_for_disk();
   open();
+  come_back();
   Work work;
   while (take(work)) {
     tell_drops();
+    leave_for_disk();
     if (!file) open();
-    if (!write(work)) {
+    const bool written = write(work);
+    come_back();
+    if (!written) {
       give_back(std::move(work));
       std::unique_lock lock(mutex);
       if (stopping) break;  // it has been tried
@@ -110,6 +130,17 @@ void HistoryWriter::Shared::run() {
   end_run();
   std::lock_guard lock(mutex);
   note_end();
+}
+
+void HistoryWriter::Shared::leave_for_disk() {
+  std::lock_guard lock(mutex);
+  at_disk_mono_ns = monotonic_now_ns();
+}
+
+void HistoryWriter::Shared::come_back() {
+  std::lock_guard lock(mutex);
+  at_disk_mono_ns = 0;
+  if (std::exchange(told_hang, false)) spdlog::info("the disk of the history answers again");
 }
 
 void HistoryWriter::Shared::open() {
@@ -262,6 +293,13 @@ void HistoryWriter::Shared::update_figures() {
   status.oldest_ns = oldest;
 }
 
+// By who wants something written: the thread itself cannot.
+void HistoryWriter::Shared::tell_hang() {
+  if (told_hang || !hangs()) return;
+  told_hang = true;
+  spdlog::warn("no history is written: {}", escape_for_terminal(hang_text(options.dir)));
+}
+
 void HistoryWriter::Shared::tell_set_aside(const std::vector<std::string>& names) {
   for (const std::string& name : names) {
     spdlog::warn("the history is begun anew; the file that was there is set aside as {}/{}",
@@ -305,12 +343,14 @@ void HistoryWriter::add(FindingNote note) {
     return;
   }
   shared_->notes.insert_or_assign(std::move(key), std::move(note));
+  shared_->tell_hang();
   shared_->wake.notify_one();
 }
 
 void HistoryWriter::add(CountBatch batch) {
   std::lock_guard lock(shared_->mutex);
   shared_->batches.push_back(std::move(batch));
+  shared_->tell_hang();
   if (shared_->batches.size() > kMostBatches) {
     shared_->batches.pop_front();
     ++shared_->status.dropped_counts;
@@ -336,7 +376,12 @@ bool HistoryWriter::take_lost() {
 
 HistoryStatus HistoryWriter::status() const {
   std::lock_guard lock(shared_->mutex);
-  return shared_->status;
+  HistoryStatus status = shared_->status;
+  if (shared_->hangs()) {
+    status.state = HistoryStatus::State::failing;
+    status.failure = hang_text(shared_->options.dir);
+  }
+  return status;
 }
 
 }  // namespace loiter

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -78,6 +79,10 @@ uint64_t StateDir::bytes() const {
 
 bool StateDir::has_log() const {
   return size_of(fd_.get(), std::string(kHistoryFile) + "-wal") > 0;
+}
+
+bool StateDir::is_read_only() const {
+  return faccessat(fd_.get(), ".", W_OK, AT_EACCESS) && errno == EROFS;
 }
 
 Result<std::string> StateDir::set_aside(const std::string& why) const {

@@ -30,7 +30,8 @@ class StateDir {
   Status prepare_file() const;
   // Of the file and what SQLite keeps beside it.
   uint64_t bytes() const;
-  bool has_log() const;  // a write-ahead log that is not empty
+  bool has_log() const;       // a write-ahead log that is not empty
+  bool is_read_only() const;  // its file system is: nobody writes there
 
   // Gives the file another name, that says `why`, and forgets all but the last few such ones. The name.
   Result<std::string> set_aside(const std::string& why) const;

@@ -10,6 +10,7 @@
 
 #include "daemon/model/host_entries.h"
 #include "daemon/model/host_model.h"
+#include "daemon/model/syscalls.h"
 
 namespace loiter {
 
@@ -156,10 +157,12 @@ void HostModel::take_activity(Thread& thread, const loiter_thread& record, const
     thread.state = state_of(record);
     date_wait(thread, record, census, ran);
   }
-  bool tells_syscall = (record.marks & LOITER_MARK_REGS) && !(record.marks & LOITER_MARK_USER_WORKER) &&
-                       (is_blocked(thread.state) || thread.state == TaskState::runnable);
-  thread.syscall = tells_syscall && record.regs.syscall >= 0 ? record.regs.syscall : -1;
+  bool has_call = (record.marks & LOITER_MARK_REGS) && !(record.marks & LOITER_MARK_USER_WORKER) &&
+                  record.regs.syscall >= 0;
+  bool is_in_it = is_blocked(thread.state) || thread.state == TaskState::runnable;
+  thread.syscall = has_call && is_in_it ? record.regs.syscall : -1;
   thread.compat = record.marks & LOITER_MARK_COMPAT;
+  thread.polls = has_call && !is_blocked(thread.state) && is_poll_call(record.regs.syscall, thread.compat);
   thread.cpu = record.cpu;
   thread.cpu_ns = record.cpu_ns;
   thread.voluntary_switches = record.voluntary_switches;

@@ -43,6 +43,7 @@ struct HostModel::Thread {
   bool added_by_census = false;  // its birth event was missing
   uint32_t cpu = 0;
   int64_t syscall = -1;
+  bool polls = false;  // as ThreadView has it
   uint64_t cpu_ns = 0;
   uint64_t voluntary_switches = 0;
   uint64_t involuntary_switches = 0;

@@ -21,6 +21,7 @@ ThreadView HostModel::view_of(const Thread& thread) const {
   view.state = thread.state;
   view.name = thread.name;
   view.syscall = thread.syscall;
+  view.polls = thread.polls;
   view.cpu = thread.cpu;
   view.cpu_ns = thread.cpu_ns;
   view.voluntary_switches = thread.voluntary_switches;

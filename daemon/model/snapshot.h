@@ -33,6 +33,9 @@ struct ThreadView {
   TaskKey creator;  // tid 0: made before the daemon's time, or the leader
   bool creator_alive = false;
   bool compat = false;
+  // It runs, or could, and the last that it entered the kernel for was to ask for clients: an event loop that
+  // does not sleep in its polls. An interrupt of what it computes since then makes it false.
+  bool polls = false;
   SiteGap site_gap = SiteGap::none;  // why `site` is 0, of a thread that is no leader
   uint32_t site = 0;                 // of ProcessView::origins, which may have forgotten it; 0: none
   TaskState state = TaskState::runnable;

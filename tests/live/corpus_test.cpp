@@ -79,7 +79,7 @@ bool is_marked(const Daemon& daemon, const CorpusProgram& program) {
 TEST(Corpus, EachFaultIsFoundWithItsCulprit) {
   Daemon daemon({"--threshold", "1s"});
   const auto programs = start("faulty");
-  ASSERT_GE(programs.size(), wants_all() ? 68u : 55u);
+  ASSERT_GE(programs.size(), wants_all() ? 70u : 57u);
   json document;
   const auto is_done = [&](const CorpusProgram& program) {
     std::string why;
@@ -120,7 +120,7 @@ TEST(Corpus, EachFaultIsFoundWithItsCulprit) {
 TEST(Corpus, HealthyTwinsStayQuiet) {
   Daemon daemon({"--threshold", "1s"});
   const auto programs = start("healthy");
-  ASSERT_GE(programs.size(), wants_all() ? 68u : 55u);
+  ASSERT_GE(programs.size(), wants_all() ? 70u : 57u);
   const uint64_t begin = daemon.status().at("census").at("as_of_boottime_ns");
   const uint64_t watched_ns = (wants_all() ? 90 : 12) * uint64_t{1'000'000'000};
   json document;

@@ -280,6 +280,60 @@ TEST(Stuck, NotBehindALoopThatRunsBetweenItsPolls) {
   EXPECT_EQ(find_stuck(next(TaskState::running, -1), turns).size(), 1u);
 }
 
+// One that is never caught asleep: the last that it asked the kernel for tells.
+TEST(Stuck, NotBehindALoopThatPollsWithoutEverSleeping) {
+  MadeCase made = behind(WaitKind::poll, 3, 400);
+  ThreadView& loop = made.thread(10, 10);
+  made.inspected(10, 10).blocked = false;
+  made.inspected(10, 10).wait.reset();
+  loop.state = TaskState::running;
+  loop.blocked_ns.reset();
+  TurnWatch turns;
+  const auto after = [&](uint64_t seconds, bool polls) {
+    made.snapshot().begin_boot_ns += seconds * kSecond;
+    for (uint32_t tid = 11; tid < 14; ++tid) *made.thread(10, tid).blocked_ns += seconds * kSecond;
+    loop.polls = polls;
+    turns.see(made.judge());
+    return find_stuck(made.judge(), turns).size();
+  };
+  EXPECT_EQ(after(1, false), 1u) << "it has never been seen to poll";
+  EXPECT_EQ(after(1, true), 0u);
+  EXPECT_EQ(after(1, false), 0u) << "it works for a moment";
+  EXPECT_EQ(after(250, false), 0u) << "at length";
+  EXPECT_EQ(after(60, false), 1u) << "it has not polled for ten times the threshold: it hangs at work";
+  EXPECT_EQ(after(1, true), 0u) << "not after all";
+}
+
+// Off its CPU it may just have come back from a poll: that has to be seen often, and not in one and the same
+// absence.
+TEST(Stuck, BehindOneThatWaitsForACpuOnlyWhenThatIsNoChance) {
+  MadeCase made = behind(WaitKind::poll, 3, 400);
+  ThreadView& root = made.thread(10, 10);
+  made.inspected(10, 10).blocked = false;
+  made.inspected(10, 10).wait.reset();
+  root.state = TaskState::runnable;
+  root.blocked_ns.reset();
+  TurnWatch turns;
+  const auto after_census = [&](bool ran) {
+    made.snapshot().begin_boot_ns += kSecond;
+    root.cpu_ns += ran ? 1 : 0;
+    turns.see(made.judge());
+    return find_stuck(made.judge(), turns).size();
+  };
+  for (uint32_t i = 1; i < TurnWatch::kLeastInterrupted; ++i) EXPECT_EQ(after_census(true), 0u) << i;
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(after_census(false), 0u) << "it has not run since";
+  made.snapshot().begin_boot_ns += 20 * kSecond;
+  EXPECT_EQ(after_census(false), 1u) << "for longer than the threshold: it is held up itself";
+  EXPECT_EQ(after_census(true), 1u) << "the sixteenth time";
+  root.polls = true;
+  EXPECT_EQ(after_census(true), 0u);
+  root.polls = false;
+  EXPECT_EQ(after_census(true), 0u) << "all begins anew";
+  root.state = TaskState::running;
+  made.snapshot().begin_boot_ns += 400 * kSecond;
+  EXPECT_EQ(after_census(true), 1u) << "on its CPU it is seen to compute";
+}
+
 TEST(Stuck, ALoopThatHangsItselfIs) {
   MadeCase made = behind(WaitKind::poll, 3, 40);
   TurnWatch turns;

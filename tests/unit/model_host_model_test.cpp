@@ -2,6 +2,7 @@
 #include "daemon/model/host_model.h"
 
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 
 #include "tests/unit/model_records.h"
 
@@ -288,6 +289,36 @@ TEST_F(HostModelTest, AnExitBeforeItsBirthIsNotUndoneByIt) {
   apply(exit_event(brief, 1502));
   apply(birth_event(brief, leader_, 1501));
   EXPECT_FALSE(thread_in(*snapshot(), 103));
+}
+
+// --- the last system call of who runs ---------------------------------------------------------------------
+
+TEST_F(HostModelTest, WhoRunsIsKnownToPollByItsLastCall) {
+  loiter_thread loop = make_record(first_, "loop"), computes = make_record(second_, "computes");
+  for (loiter_thread* each : {&loop, &computes}) {
+    each->state = 0;
+    each->marks = LOITER_MARK_REGS | LOITER_MARK_ON_RQ | LOITER_MARK_ON_CPU;
+  }
+  loop.regs.syscall = SYS_epoll_pwait;
+  computes.regs.syscall = SYS_futex;
+  census(2000, {make_record(leader_, "main"), loop, computes});
+  auto now = snapshot();
+  EXPECT_EQ(thread_in(*now, 101)->state, TaskState::running);
+  EXPECT_TRUE(thread_in(*now, 101)->polls);
+  EXPECT_EQ(thread_in(*now, 101)->syscall, -1) << "it may have come back from it";
+  EXPECT_FALSE(thread_in(*now, 102)->polls);
+
+  loop.regs.syscall = -1;  // an interrupt of what it computes
+  census(3000, {make_record(leader_, "main"), loop, computes});
+  EXPECT_FALSE(thread_in(*snapshot(), 101)->polls);
+
+  loop.regs.syscall = SYS_epoll_pwait;
+  loop.state = kSleepingState;
+  loop.marks = LOITER_MARK_REGS;
+  census(4000, {make_record(leader_, "main"), loop, computes});
+  now = snapshot();
+  EXPECT_FALSE(thread_in(*now, 101)->polls) << "it sleeps there";
+  EXPECT_EQ(thread_in(*now, 101)->syscall, SYS_epoll_pwait);
 }
 
 // --- exec -------------------------------------------------------------------------------------------
