@@ -181,7 +181,7 @@ TEST_F(TopTest, ThreadsInADeadlockAreMarkedAndFGoesToIt) {
   EXPECT_TRUE(
       terminal.await_screen("both are marked, beside what they wait for", [&](const std::string& screen) {
         return has(row_of(screen, first), "deadlock") && has(row_of(screen, second), "deadlock") &&
-               has(row_of(screen, first), "lock 0x");
+               has(row_of(screen, first), "mutex of " + second);
       }));
   EXPECT_FALSE(has(row_of(terminal.screen(), std::to_string(program.pid())), "deadlock"))
       << "its main thread";
@@ -512,7 +512,7 @@ TEST_F(TopTest, SuspendsAndGoesOn) {
   EXPECT_EQ(terminal.format("#{alternate_on} #{cursor_flag}"), "0 1");
   terminal.run("echo SHELL-$((6 * 7))");
   ASSERT_TRUE(terminal.await_text("SHELL-42"));
-  terminal.resize(100, 30);
+  terminal.resize(120, 30);
   terminal.run("fg");
   ASSERT_TRUE(terminal.await_screen("the picture in the new size", [](const std::string& screen) {
     return has(screen, "Processes by") && has(screen, "UNIT");
