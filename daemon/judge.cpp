@@ -323,6 +323,7 @@ void Judge::judge(const Picture& picture, bool asked) {
   verdicts->threshold_ns = config_->thresholds.stuck_ns;
   verdicts->live = book_.live();
   rank(verdicts->live);
+  verdicts->marks = FindingMarks(verdicts->live, book_, snapshot);
   verdicts->resolved = book_.resolved();
   verdicts->ignored = sieve_.ignored();
   verdicts->ignored_count = sieve_.ignored_count();

@@ -59,8 +59,8 @@ class Judge {
 
   // A picture was published.
   void on_picture();
-  // Somebody waits for the verdict on a picture taken since `mono_ns`: it puts nothing off. From the first
-  // request on, each picture is judged.
+  // Somebody waits for the verdict on a picture taken since `mono_ns`: it puts nothing off. 0: nobody waits.
+  // From the first request on, each picture is judged.
   void request(uint64_t mono_ns);
   // Thresholds and rules, from the next pass on.
   void set_config(ConfigPtr config);

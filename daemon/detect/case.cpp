@@ -145,7 +145,17 @@ void fill_from(FindingThread& thread, const Inspection& inspection) {
     thread.cut = seen ? "it ran before its stack was read" : "it ended before its stack was read";
 }
 
+void add_member(Finding& finding, uint32_t pid, const TaskKey& thread) {
+  if (thread.tid != 0 && thread.start_boot_ns != 0 && finding.members.size() < kMostFindingMembers)
+    finding.members.push_back({pid, thread.tid, thread.start_boot_ns});
+}
+
+void add_member(Finding& finding, const CaseThread& thread) {
+  add_member(finding, thread.process->key.tid, thread.thread->key);
+}
+
 void add_threads(Finding& finding, const HostCase& host, std::vector<size_t> nodes) {
+  for (const size_t node : nodes) add_member(finding, host.threads()[node]);
   const size_t room = kMostFindingThreads - std::min(kMostFindingThreads, finding.threads.size());
   const auto age = [&](size_t node) { return host.threads()[node].thread->blocked_ns.value_or(0); };
   const auto end = nodes.begin() + static_cast<std::ptrdiff_t>(std::min(room, nodes.size()));
@@ -159,6 +169,7 @@ void add_threads_of_site(Finding& finding, const HostCase& host, const ProcessVi
   std::vector<const ThreadView*> threads;
   for (const ThreadView& thread : process.threads)
     if (thread.site == site && thread.key != process.key) threads.push_back(&thread);
+  for (const ThreadView* thread : threads) add_member(finding, process.key.tid, thread->key);
   const size_t room = kMostFindingThreads - std::min(kMostFindingThreads, finding.threads.size());
   const auto end = threads.begin() + static_cast<std::ptrdiff_t>(std::min(threads.size(), room));
   std::partial_sort(threads.begin(), end, threads.end(), [](const ThreadView* a, const ThreadView* b) {

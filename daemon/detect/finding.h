@@ -64,6 +64,16 @@ struct FindingThread {
   SiteStackPtr site = {};                 // null: not known
 };
 
+// One of all that a finding concerns: no more than tells it from others, since one finding may concern every
+// thread of a host.
+struct FindingMember {
+  uint32_t pid = 0;
+  uint32_t tid = 0;
+  uint64_t start_boot_ns = 0;
+  friend bool operator==(const FindingMember&, const FindingMember&) = default;
+};
+static_assert(sizeof(FindingMember) == 16);
+
 using EvidenceValue = std::variant<uint64_t, double, std::string>;
 struct Evidence {
   std::string name = {};  // as in the API; ends in _ns for lengths
@@ -81,6 +91,10 @@ struct Finding {
       {};            // the root first, in a cycle in its order; then the longest blocked
   size_t chain = 0;  // so many of `threads`, the first ones, are the chain's or the cycle's
   std::optional<uint64_t> since_boot_ns = {};  // when it began, as far as that is known
+  // All threads that are concerned and known one by one, those of `threads` too, in no order. From the
+  // detectors to the FindingBook, which keeps them while the finding lasts; empty everywhere else
+  // (FindingMarks tells).
+  std::vector<FindingMember> members = {};
   std::vector<Evidence> evidence = {};
   std::string summary = {};  // one line; foreign names in it are bytes
   std::string hint = {};     // one line

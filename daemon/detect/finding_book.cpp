@@ -60,11 +60,12 @@ FindingBook::Changes FindingBook::update(std::vector<Finding> found, const Snaps
   const uint64_t now = snapshot.begin_boot_ns;
   for (Finding& finding : found) {
     auto known = live_.find(finding.id);
+    if (known == live_.end() && live_.size() >= limits_.live) {
+      ++dropped_;
+      continue;
+    }
+    members_[finding.id] = std::exchange(finding.members, {});
     if (known == live_.end()) {
-      if (live_.size() >= limits_.live) {
-        ++dropped_;
-        continue;
-      }
       auto kept = std::make_shared<KeptFinding>();
       kept->first_boot_ns = kept->last_boot_ns = kept->told_boot_ns = now;
       kept->told_count = finding.count;
@@ -104,6 +105,7 @@ FindingBook::Changes FindingBook::update(std::vector<Finding> found, const Snaps
     changes.resolved.push_back(kept);
     resolved_.push_front(std::move(kept));
     if (resolved_.size() > limits_.resolved) resolved_.pop_back();
+    members_.erase(entry->first);
     entry = live_.erase(entry);
   }
   return changes;
@@ -112,6 +114,11 @@ FindingBook::Changes FindingBook::update(std::vector<Finding> found, const Snaps
 const Finding* FindingBook::find(const std::string& id) const {
   auto found = live_.find(id);
   return found == live_.end() ? nullptr : &found->second->finding;
+}
+
+std::span<const FindingMember> FindingBook::members(const std::string& id) const {
+  auto found = members_.find(id);
+  return found == members_.end() ? std::span<const FindingMember>() : found->second;
 }
 
 void FindingBook::restore(KeptFinding finding) {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -74,6 +75,10 @@ class FindingBook {
   // One that lasts, as of the last update; null: there is none. Good until the next one.
   const Finding* find(const std::string& id) const;
 
+  // All threads that one which lasts concerned when it was last found; empty: it was not yet in this run.
+  // Good until the next update.
+  std::span<const FindingMember> members(const std::string& id) const;
+
   // Those that last, by id; and those that were resolved, the last one first.
   std::vector<KeptFindingPtr> live() const;
   std::vector<KeptFindingPtr> resolved() const { return {resolved_.begin(), resolved_.end()}; }
@@ -82,6 +87,8 @@ class FindingBook {
  private:
   Limits limits_;
   std::map<std::string, KeptFindingPtr> live_;
+  // Of those alone: what was told, resolved or handed to the history goes without its members.
+  std::map<std::string, std::vector<FindingMember>> members_;
   std::deque<KeptFindingPtr> resolved_;
   uint64_t dropped_ = 0;
 };

@@ -18,6 +18,7 @@ void Sieve::sift(std::vector<Finding>& found, const Rules& rules, const Threshol
   std::map<std::string, KeptFindingPtr> ignored;
   for (Finding& finding : sifted.ignored) {
     if (ignored.size() >= kMostIgnored) break;
+    finding.members = {};
     const auto before = ignored_.find(finding.id);
     auto kept = std::make_shared<KeptFinding>();
     kept->first_boot_ns = before == ignored_.end() ? snapshot.begin_boot_ns : before->second->first_boot_ns;
@@ -27,8 +28,11 @@ void Sieve::sift(std::vector<Finding>& found, const Rules& rules, const Threshol
   }
   ignored_ = std::move(ignored);
   young_.clear();
-  for (Finding& finding : sifted.young)
-    if (young_.size() < kMostIgnored) young_.emplace(finding.id, std::move(finding));
+  for (Finding& finding : sifted.young) {
+    if (young_.size() >= kMostIgnored) break;
+    finding.members = {};
+    young_.emplace(finding.id, std::move(finding));
+  }
 }
 
 std::vector<KeptFindingPtr> Sieve::ignored() const {

@@ -88,6 +88,7 @@ Finding finding_of(const HostCase& host, const Key& key, const Group& group, siz
                   .severity = Severity::warning,
                   .certainty = Certainty::likely,
                   .process = finding_process(*root.process)};
+  for (const size_t at : way) add_member(finding, host.threads()[at]);
   for (auto at = way.rbegin(); at != way.rend(); ++at) {
     finding.threads.push_back(finding_thread(host.threads()[*at]));
     if (host.threads()[*at].seen.edge && host.threads()[*at].seen.edge->via)

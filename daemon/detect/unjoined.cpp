@@ -118,6 +118,7 @@ std::optional<Finding> overdue_finding(const HostCase& host, const ProcessView& 
   Finding finding = finding_of(process, told, members, 0);
   const bool growing = grows(members, now, thresholds);
   if (members.size() < thresholds.unjoined_least && !growing) finding.severity = Severity::info;
+  for (const UnjoinedMember* thread : members) add_member(finding, process.key.tid, thread->task);
   for (size_t i = 0; i < std::min(members.size(), kMostFindingThreads); ++i)
     finding.threads.push_back(thread_of(process, told, *members[i]));
   finding.since_boot_ns = members.front()->since_boot_ns;

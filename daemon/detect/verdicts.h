@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "daemon/detect/finding_book.h"
+#include "daemon/detect/finding_marks.h"
 #include "daemon/detect/rules.h"
 #include "daemon/model/snapshot.h"
 
@@ -29,6 +30,7 @@ struct Verdicts {
   SnapshotPtr snapshot;  // that was judged
   uint64_t threshold_ns = 0;
   std::vector<KeptFindingPtr> live;      // ranked
+  FindingMarks marks;                    // of `live`, on threads and processes
   std::vector<KeptFindingPtr> resolved;  // the last one first
   std::vector<KeptFindingPtr> ignored;   // by a rule, which stands in each; may be fewer than
   uint64_t ignored_count = 0;

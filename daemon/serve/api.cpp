@@ -128,6 +128,11 @@ bool Api::wants_verdicts(const Request& request) {
          (is_stream(request) && flag_in(request, "findings"));
 }
 
+bool Api::wants_marks(const Request& request) {
+  const std::optional<ProcessPath> path = process_path(request);
+  return flag_in(request, "findings") && (request.path == "/v1/processes" || (path && path->part.empty()));
+}
+
 Result<StreamWish> Api::stream_wish(const Request& request) {
   Result<std::optional<uint32_t>> pid = number_in<uint32_t>(request, "pid");
   if (!pid) return pid.error();
@@ -185,11 +190,13 @@ Answer Api::answer(const Request& request, size_t event_streams, const InspectAn
   uint64_t threshold_ns = threshold->value_or(picture->facts->threshold_ns);
 
   if (request.path == "/v1/status") return {200, status(*picture, request, event_streams)};
-  if (request.path == "/v1/processes") return {200, processes_document(*picture, threshold_ns)};
+  const VerdictsPtr verdicts = verdicts_ ? verdicts_->latest() : nullptr;
+  const FindingMarks* marks = verdicts ? &verdicts->marks : nullptr;
+  if (request.path == "/v1/processes") return {200, processes_document(*picture, threshold_ns, marks)};
   if (asks_for_findings(request)) return findings(request, history_answer);
   if (request.path == "/v1/history") return history(*picture, request, history_answer);
   if (request.path == "/v1/scan") return scan(*picture, request, threshold_ns);
-  if (process_path(request)) return process(*picture, request, threshold_ns, inspection);
+  if (process_path(request)) return process(*picture, request, threshold_ns, inspection, marks);
   return error(404, "no_such_endpoint", "there is no " + request.path);
 }
 
@@ -201,7 +208,7 @@ std::string Api::status(const Picture& picture, const Request& request, size_t e
 }
 
 Answer Api::process(const Picture& picture, const Request& request, uint64_t threshold_ns,
-                    const InspectAnswer* inspection) const {
+                    const InspectAnswer* inspection, const FindingMarks* marks) const {
   ProcessPath path = *process_path(request);
   if (!path.pid || *path.pid == 0)
     return error(400, "bad_request", "'" + path.pid_text + "' is not a process id");
@@ -212,7 +219,7 @@ Answer Api::process(const Picture& picture, const Request& request, uint64_t thr
   if (path.part.empty())
     return {200, process_document(picture, *process, threshold_ns,
                                   inspection ? inspection->inspection.get() : nullptr,
-                                  flag_in(request, "origins"))};
+                                  flag_in(request, "origins"), marks)};
   if (path.part == "pthreads") return {200, pthreads_document(picture, *process)};
   if (path.part == "origins")
     return process->ended_boot_ns

@@ -49,6 +49,9 @@ class Api {
   // True where it answers from a verdict, which somebody has to have come to.
   static bool wants_verdicts(const Request& request);
 
+  // True where its rows are marked with findings, and whoever asks would have them, though not wait for them.
+  static bool wants_marks(const Request& request);
+
   // What has to be looked at inside a process before this request can be answered; nullopt: nothing.
   std::optional<InspectRequest> wanted_inspection(const Request& request) const;
 
@@ -68,7 +71,7 @@ class Api {
 
  private:
   Answer process(const Picture& picture, const Request& request, uint64_t threshold_ns,
-                 const InspectAnswer* inspection) const;
+                 const InspectAnswer* inspection, const FindingMarks* marks) const;
   std::string status(const Picture& picture, const Request& request, size_t event_streams) const;
   Answer findings(const Request& request, const HistoryAnswer* history) const;
   Answer history(const Picture& picture, const Request& request, const HistoryAnswer* answer) const;

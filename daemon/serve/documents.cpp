@@ -49,7 +49,15 @@ ProcessTotals total(const ProcessView& process, uint64_t threshold_ns) {
   return totals;
 }
 
-Json process_row(const Snapshot& snapshot, const ProcessView& process, uint64_t threshold_ns) {
+// What a row is marked with.
+Json mark_json(const Finding* finding) {
+  if (!finding) return nullptr;
+  return {
+      {"id", finding->id}, {"kind", to_string(finding->kind)}, {"severity", to_string(finding->severity)}};
+}
+
+Json process_row(const Snapshot& snapshot, const ProcessView& process, uint64_t threshold_ns,
+                 const FindingMarks* marks) {
   ProcessTotals totals = total(process, threshold_ns);
   Json row = process_identity(snapshot, process);
   row["thread_count"] = process.threads.size();
@@ -64,6 +72,7 @@ Json process_row(const Snapshot& snapshot, const ProcessView& process, uint64_t 
   row["voluntary_switches"] = totals.voluntary;
   row["involuntary_switches"] = totals.involuntary;
   row["oldest_blocked"] = oldest_blocked(totals.oldest);
+  row["finding"] = mark_json(marks ? marks->of_process(process.key) : nullptr);
   return row;
 }
 
@@ -73,7 +82,7 @@ void add_creator(Json& to, const TaskKey& creator, bool alive) {
 }
 
 Json thread_row(const Snapshot& snapshot, const ProcessView& process, const ThreadView& thread,
-                uint64_t threshold_ns, const Inspection* inspection) {
+                uint64_t threshold_ns, const Inspection* inspection, const FindingMarks* marks) {
   Json row = {{"tid", thread.key.tid}};
   add_creator(row, thread.creator, thread.creator_alive);
   row["name"] = to_valid_utf8(thread.name.view());
@@ -90,10 +99,11 @@ Json thread_row(const Snapshot& snapshot, const ProcessView& process, const Thre
   row["voluntary_switches"] = thread.voluntary_switches;
   row["involuntary_switches"] = thread.involuntary_switches;
   row["overdue"] = is_overdue(process, thread, threshold_ns);
+  row["finding"] = mark_json(marks ? marks->of_thread(thread.key) : nullptr);
   return row;
 }
 
-Json ended_row(const Snapshot& snapshot, const EndedThread& thread) {
+Json ended_row(const Snapshot& snapshot, const EndedThread& thread, const FindingMarks* marks) {
   return {{"tid", thread.key.tid},
           {"parent_tid", thread.creator.tid ? Json(thread.creator.tid) : Json(nullptr)},
           {"name", to_valid_utf8(thread.name.view())},
@@ -102,7 +112,8 @@ Json ended_row(const Snapshot& snapshot, const EndedThread& thread) {
           {"ended_boottime_ns", thread.ended_boot_ns},
           {"ended", snapshot.wall.format(thread.ended_boot_ns)},
           {"exactness", to_string(thread.exactness)},
-          {"cpu_ns", thread.cpu_ns}};
+          {"cpu_ns", thread.cpu_ns},
+          {"finding", mark_json(marks ? marks->of_thread(thread.key) : nullptr)}};
 }
 
 uint64_t own_pss_bytes() {
@@ -211,7 +222,7 @@ std::string status_document(const Picture& picture, size_t event_streams, const 
   return dump(json);
 }
 
-std::string processes_document(const Picture& picture, uint64_t threshold_ns) {
+std::string processes_document(const Picture& picture, uint64_t threshold_ns, const FindingMarks* marks) {
   const Snapshot& snapshot = *picture.snapshot;
   DocumentWriter document = begin_document(snapshot);
   document.field("host", {{"name", to_valid_utf8(picture.facts->host_name)},
@@ -224,22 +235,23 @@ std::string processes_document(const Picture& picture, uint64_t threshold_ns) {
                           {"census_ns", picture.cost.publish_ns},
                           {"losses_total", picture.losses_total()},
                           {"threshold_ns", threshold_ns}});
-  document.array("processes", snapshot.processes,
-                 [&](const ProcessView& process) { return process_row(snapshot, process, threshold_ns); });
+  document.array("processes", snapshot.processes, [&](const ProcessView& process) {
+    return process_row(snapshot, process, threshold_ns, marks);
+  });
   return std::move(document).finish();
 }
 
 std::string process_document(const Picture& picture, const ProcessView& process, uint64_t threshold_ns,
-                             const Inspection* inspection, bool origins) {
+                             const Inspection* inspection, bool origins, const FindingMarks* marks) {
   const Snapshot& snapshot = *picture.snapshot;
   DocumentWriter document = begin_document(snapshot);
   document.field("threshold_ns", threshold_ns);
   SiteTexts sites(process);
-  Json row = process_row(snapshot, process, threshold_ns);
+  Json row = process_row(snapshot, process, threshold_ns, marks);
   row["ended"] = process.ended_boot_ns ? Json(snapshot.wall.format(*process.ended_boot_ns)) : Json(nullptr);
   document.field("process", row);
   document.array_of_text("threads", process.threads, [&](const ThreadView& thread) {
-    std::string text = dump(thread_row(snapshot, process, thread, threshold_ns, inspection));
+    std::string text = dump(thread_row(snapshot, process, thread, threshold_ns, inspection, marks));
     return origins ? with_field(std::move(text), "created_by", sites.created_by(thread)) : text;
   });
   std::vector<const EndedThread*> ended;
@@ -247,7 +259,7 @@ std::string process_document(const Picture& picture, const ProcessView& process,
     if (thread.tgid == process.key.tid && thread.process_start_boot_ns == process.key.start_boot_ns)
       ended.push_back(&thread);
   document.array_of_text("ended_threads", ended, [&](const EndedThread* thread) {
-    std::string text = dump(ended_row(snapshot, *thread));
+    std::string text = dump(ended_row(snapshot, *thread, marks));
     return origins ? with_field(std::move(text), "created_by", sites.created_by(*thread)) : text;
   });
   document.field("ended_dropped", process.ended_dropped);

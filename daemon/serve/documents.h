@@ -18,11 +18,14 @@ constexpr int kSchema = 1;
 // `cost`: of a uprobe's hit; null: not measured.
 std::string status_document(const Picture& picture, size_t event_streams,
                             const Result<UprobeCost>* cost = nullptr);
-std::string processes_document(const Picture& picture, uint64_t threshold_ns);
+// `marks`: which findings concern whom; null: nothing has been judged.
+std::string processes_document(const Picture& picture, uint64_t threshold_ns,
+                               const FindingMarks* marks = nullptr);
 // `inspection`: what the process's threads wait for; null: not looked at. `origins`: each with where it was
 // made.
 std::string process_document(const Picture& picture, const ProcessView& process, uint64_t threshold_ns,
-                             const Inspection* inspection = nullptr, bool origins = false);
+                             const Inspection* inspection = nullptr, bool origins = false,
+                             const FindingMarks* marks = nullptr);
 std::string error_document(std::string_view code, std::string_view message);
 
 }  // namespace loiter

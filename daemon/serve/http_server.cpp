@@ -205,6 +205,9 @@ void HttpServer::Impl::resume(Exchange& exchange) {
 MHD_Result HttpServer::Impl::handle(Exchange& exchange) {
   if (Api::is_stream(exchange.request)) return start_stream(exchange);
   {
+    // Who is judged already stays so, and is marked as of the newest verdict.
+    if (parts.verdicts && Api::wants_marks(exchange.request) && !parts.verdicts->latest())
+      parts.request_verdict(0);
     // The lock is held from the question to the suspension: a picture published in between would be missed.
     std::lock_guard lock(mutex);
     if (!stopping && must_wait(exchange)) {

@@ -25,8 +25,8 @@ class HttpServer {
     // Thread-safe; looks inside a process. Must never call back once the server is being destroyed: stop the
     // inspector first. Empty: nobody looks.
     std::function<void(const InspectRequest&, Inspector::Done)> inspect = {};
-    // Verdicts, and who comes to them when asked for one on a picture taken since `mono_ns`; thread-safe.
-    // Null and empty: nobody does.
+    // Verdicts, and who comes to them when asked for one on a picture taken since `mono_ns` (0: on any, and
+    // nobody waits for it); thread-safe. Null and empty: nobody does.
     const VerdictBoard* verdicts = nullptr;
     std::function<void(uint64_t mono_ns)> request_verdict = {};
     // Has the calls of this process' thread library told while what it gives is kept. Empty: they cannot be.
