@@ -4,7 +4,7 @@
 //
 // Some never sleep in their polls: the last that they entered the kernel for tells (ThreadView::polls). Of
 // one on a CPU it tells well. One that was taken off it may have been interrupted just as it came back from a
-// poll: an interrupt that waited for the end of the system call comes right then (half of them do, as tried).
+// poll: an interrupt that waited for the end of the system call comes right then.
 //
 // Owned by the thread that judges, fed once a pass. Never more than kMost threads; those beyond are not
 // remembered. No clock, no file.
