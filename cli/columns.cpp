@@ -76,6 +76,21 @@ std::string wait_within(const ThreadRow& row, size_t columns) {
   return row.wait ? wait_text_within(*row.wait, columns) : wait_of(row);
 }
 
+template <typename Row>
+std::string mark_of(const Row& row) {
+  return row.finding ? escape_for_terminal(row.finding->kind) : "";
+}
+
+// The worst is the greatest; among equals the first by name is, since the greatest come first.
+template <typename Row>
+Order compare_marks(const Row& a, const Row& b) {
+  const auto weight = [](const Row& row) {
+    return row.finding ? severity_weight(row.finding->severity) : -1;
+  };
+  if (weight(a) != weight(b)) return weight(a) <=> weight(b);
+  return mark_of(b) <=> mark_of(a);
+}
+
 // What a person calls the place a process belongs to, best first.
 std::string home(const ProcessRow& row) {
   return escape_for_terminal(row.unit ? *row.unit : row.container ? *row.container : row.cgroup);
@@ -91,10 +106,11 @@ constexpr std::array kProcessColumns = std::to_array<ProcessColumn>({
      by<&P::overdue>},
     {"oldest", "OLDEST", "for how long the longest blocked thread has been", 9, 9, true, true, oldest_text,
      [](const P& a, const P& b) { return compare_ages(oldest_age(a), oldest_age(b)); }},
-    {"syscall", "SYSCALL", "the system call which that thread is in", 11, 20, false, false, oldest_syscall,
-     [](const P& a, const P& b) -> Order { return oldest_syscall(a) <=> oldest_syscall(b); }},
+    {"finding", "FINDING", "the worst finding about it", 10, 10, false, true, mark_of<P>, compare_marks<P>},
     {"cpu", "CPU%", "CPU time of late; 100 is one CPU", 6, 6, true, true, rate<&P::cpu_percent>,
      by<&P::cpu_percent>},
+    {"syscall", "SYSCALL", "the system call which that thread is in", 11, 20, false, false, oldest_syscall,
+     [](const P& a, const P& b) -> Order { return oldest_syscall(a) <=> oldest_syscall(b); }},
     {"unit", "UNIT", "systemd unit, else container, else cgroup", 12, 40, false, false, home,
      [](const P& a, const P& b) -> Order { return home(a) <=> home(b); }},
     {"state", "STATE", "state of the longest blocked thread", 8, 15, false, false, oldest_state,
@@ -119,8 +135,10 @@ constexpr std::array kThreadColumns = std::to_array<ThreadColumn>({
     {"blocked", "BLOCKED", "for how long it has been blocked", 9, 9, true, true,
      [](const T& row) { return format_age(row.age); },
      [](const T& a, const T& b) { return compare_ages(a.age, b.age); }},
-    {"overdue", "OVERDUE", "blocked past the threshold", 7, 7, false, true,
-     [](const T& row) -> std::string { return row.overdue ? "OVERDUE" : ""; }, by<&T::overdue>},
+    // A mark and not a word, so that what was found and what it waits for both have room in 80 columns.
+    {"overdue", "!", "blocked past the threshold", 1, 1, false, true,
+     [](const T& row) -> std::string { return row.overdue ? "!" : ""; }, by<&T::overdue>},
+    {"finding", "FINDING", "the worst finding about it", 8, 10, false, true, mark_of<T>, compare_marks<T>},
     {"wait", "WAIT", "what it waits for, and who holds that", 20, 60, false, false, wait_of,
      [](const T& a, const T& b) -> Order { return wait_of(a) <=> wait_of(b); }, wait_within},
     {"syscall", "SYSCALL", "the system call that it is in", 11, 20, false, false,

@@ -1,5 +1,7 @@
 #include "cli/model.h"
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "cli/json_read.h"
@@ -45,6 +47,16 @@ OldestBlocked parse_oldest(const json& object) {
   return oldest;
 }
 
+std::optional<FindingMark> parse_mark(const json& object) {
+  const json* finding = member(object, "finding");
+  if (!finding) return std::nullopt;
+  FindingMark mark;
+  read(*finding, "id", mark.id);
+  read(*finding, "kind", mark.kind);
+  read(*finding, "severity", mark.severity);
+  return mark;
+}
+
 ThreadRow parse_thread(const json& object, uint64_t as_of_boottime_ns) {
   ThreadRow row;
   read(object, "tid", row.tid);
@@ -62,6 +74,7 @@ ThreadRow parse_thread(const json& object, uint64_t as_of_boottime_ns) {
   read(object, "overdue", row.overdue);
   read(object, "ended", row.ended);
   read(object, "ended_boottime_ns", row.ended_boottime_ns);
+  row.finding = parse_mark(object);
   row.age = parse_age(object);
   row.wait = parse_wait(object);
   row.routine = parse_routine(object);
@@ -121,7 +134,13 @@ ProcessRow parse_process(const json& object) {
   read(object, "involuntary_switches", row.involuntary_switches);
   read(object, "ended", row.ended);
   if (const json* oldest = member(object, "oldest_blocked")) row.oldest_blocked = parse_oldest(*oldest);
+  row.finding = parse_mark(object);
   return row;
+}
+
+int severity_weight(std::string_view severity) {
+  constexpr auto kSeverities = std::to_array<std::string_view>({"info", "warning", "critical"});
+  return static_cast<int>(std::ranges::find(kSeverities, severity) - kSeverities.begin());
 }
 
 Error not_understood(const std::exception& why) {

@@ -10,6 +10,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/routine.h"
@@ -44,6 +45,11 @@ struct OldestBlocked {
   std::optional<std::string> syscall;
 };
 
+// The worst finding that concerns a thread or a process.
+struct FindingMark {
+  std::string id, kind, severity;
+};
+
 struct ProcessRow {
   uint32_t pid = 0, parent_pid = 0, uid = 0;
   std::string comm, exe, cgroup;  // exe, cgroup: empty where not known
@@ -57,7 +63,8 @@ struct ProcessRow {
   double cpu_percent = 0;  // of one CPU
   uint64_t voluntary_switches = 0, involuntary_switches = 0;
   std::optional<OldestBlocked> oldest_blocked;
-  std::optional<std::string> ended;  // when; nothing where it lives
+  std::optional<FindingMark> finding;  // nothing where there is none, and before anything was judged
+  std::optional<std::string> ended;    // when; nothing where it lives
 };
 
 struct ThreadRow {
@@ -75,7 +82,8 @@ struct ThreadRow {
   uint64_t cpu_ns = 0;
   uint64_t voluntary_switches = 0, involuntary_switches = 0;
   bool overdue = false;
-  uint64_t lived_ns = 0;  // from its birth to the census, or to its end
+  std::optional<FindingMark> finding;  // as of a process
+  uint64_t lived_ns = 0;               // from its birth to the census, or to its end
   // Ended threads only:
   std::optional<std::string> ended;  // when
   uint64_t ended_boottime_ns = 0;
@@ -107,6 +115,9 @@ Age parse_age(const nlohmann::json& object);
 
 // A process of any document that has one. Throws a std::exception on other types.
 ProcessRow parse_process(const nlohmann::json& object);
+
+// How bad a severity is, by its word in the API: the worst is the greatest.
+int severity_weight(std::string_view severity);
 
 // What to tell of a document that is not as API.md has it.
 Error not_understood(const std::exception& why);

@@ -30,9 +30,12 @@ std::string rate(double value) {
 
 }  // namespace
 
-Result<json> fetch_processes(Client& client, std::optional<uint64_t> threshold_ns) {
-  const std::string target =
-      Target("/v1/processes").with("fresh", 1).with("threshold_ns", threshold_ns).text();
+Result<json> fetch_processes(Client& client, std::optional<uint64_t> threshold_ns, bool findings) {
+  const std::string target = Target("/v1/processes")
+                                 .with("fresh", 1)
+                                 .with("threshold_ns", threshold_ns)
+                                 .with("findings", findings ? std::optional<uint64_t>(1) : std::nullopt)
+                                 .text();
   Result<json> document = client.get(target);
   if (!document || !client.is_private()) return document;
   std::this_thread::sleep_for(kBetweenCensuses);

@@ -15,8 +15,9 @@
 namespace loiter::cli {
 
 // /v1/processes from a census of now. A private daemon has only just begun: it is asked twice, a moment
-// apart, since CPU% and births a second need two censuses.
-Result<nlohmann::json> fetch_processes(Client& client, std::optional<uint64_t> threshold_ns);
+// apart, since CPU% and births a second need two censuses. `findings`: it is asked to judge as well, and not
+// waited for.
+Result<nlohmann::json> fetch_processes(Client& client, std::optional<uint64_t> threshold_ns, bool findings);
 
 // Puts "processes" of the document into the order of the column called `sort` and keeps the first `limit`.
 Status arrange_processes(nlohmann::json& document, const std::string& sort, std::optional<uint64_t> limit);

@@ -9,8 +9,8 @@
 namespace loiter::cli {
 namespace {
 
-Result<int> print_processes(Client& client, const Options& options, Output& out, bool with_host) {
-  Result<nlohmann::json> document = fetch_processes(client, options.threshold_ns);
+Result<int> print_processes(Client& client, const Options& options, Output& out, bool for_top) {
+  Result<nlohmann::json> document = fetch_processes(client, options.threshold_ns, for_top);
   if (!document) return document.error();
   Status arranged = arrange_processes(*document, options.sort, options.limit);
   if (!arranged) return arranged.error();
@@ -20,7 +20,7 @@ Result<int> print_processes(Client& client, const Options& options, Output& out,
   }
   Result<ProcessList> list = parse_process_list(*document);
   if (!list) return list.error();
-  if (with_host) out.line(host_summary(list->host));
+  if (for_top) out.line(host_summary(list->host));
   for (const std::string& line : process_lines(list->processes)) out.line(line);
   return 0;
 }

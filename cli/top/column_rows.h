@@ -28,6 +28,10 @@ size_t column_named(std::span<const cli::Column<Row>> columns, std::string_view 
   return found ? static_cast<size_t>(found - columns.data()) : 0;
 }
 
+inline Style style_of(const cli::FindingMark& mark) {
+  return cli::severity_weight(mark.severity) > 0 ? Style::overdue : Style::quiet;
+}
+
 template <typename Row>
 class ColumnRows : public Rows {
  public:

@@ -146,6 +146,7 @@ std::string Feed::target_of(const Request& request) const {
   cli::Target target(request.pid ? "/v1/processes/" + std::to_string(request.pid) : "/v1/processes");
   if (request.tid) return cli::Target(target.text() + "/stacks").with("tid", request.tid).text();
   if (request.origins) return target.text() + "/origins";
+  target.with("findings", 1);
   if (options_.threshold_ns) target.with("threshold_ns", options_.threshold_ns);
   return target.text();
 }

@@ -1,8 +1,8 @@
 #include "cli/top/finding_view.h"
 
 #include <algorithm>
-#include <array>
 #include <functional>
+#include <utility>
 
 #include "cli/top/text.h"
 #include "daemon/base/bytes.h"
@@ -18,11 +18,13 @@ std::vector<Heading> headings() {
       {"THREADS", 7, 7, true, true},   {"PID", 7, 7, true}, {"PROCESS", 10, 15}, {"WHAT", 20, 200}};
 }
 
-// The worst is the greatest.
+// What stays the same over restarts of the daemon is the id, a text.
+RowId row_id(const std::string& finding_id) {
+  return {std::hash<std::string>()(finding_id), 0};
+}
+
 int weight(const cli::FindingRow& row) {
-  constexpr auto kSeverities = std::to_array<std::string_view>({"info", "warning", "critical"});
-  const auto found = std::ranges::find(kSeverities, row.severity);
-  return static_cast<int>(found - kSeverities.begin());
+  return cli::severity_weight(row.severity);
 }
 
 class FindingRows : public Rows {
@@ -30,8 +32,7 @@ class FindingRows : public Rows {
   explicit FindingRows(std::shared_ptr<const cli::FindingList> findings) : findings_(std::move(findings)) {}
 
   uint32_t size() const override { return static_cast<uint32_t>(findings_->findings.size()); }
-  // What stays the same over restarts of the daemon is the id, a text.
-  RowId id(uint32_t row) const override { return {std::hash<std::string>()(findings_->findings[row].id), 0}; }
+  RowId id(uint32_t row) const override { return row_id(findings_->findings[row].id); }
   std::string cell(uint32_t row, size_t column, size_t) const override {
     const cli::FindingRow& finding = findings_->findings[row];
     switch (column) {
@@ -94,7 +95,8 @@ class FindingRows : public Rows {
 
 }  // namespace
 
-FindingView::FindingView() : TableView(Table(headings(), kSeverity, kSummary)) {}
+FindingView::FindingView(const std::optional<cli::FindingMark>& at)
+    : TableView(Table(headings(), kSeverity, kSummary)), at_(at ? at->id : "") {}
 
 std::vector<Span> FindingView::title() const {
   std::vector<Span> parts{{"Findings", Style::strong}};
@@ -130,6 +132,8 @@ void FindingView::accept(const Reply& reply) {
   if (!reply.findings) return;
   findings_ = reply.findings;
   table_.set_rows(std::make_shared<const FindingRows>(findings_));
+  if (const std::string at = std::exchange(at_, ""); !at.empty() && !table_.go_to(row_id(at)))
+    notice(at + " is there no more: these are those that are");
 }
 
 void FindingView::draw(std::vector<Line>& out, size_t lines, size_t columns) {

@@ -15,7 +15,8 @@ namespace loiter::top {
 
 class FindingView : public TableView {
  public:
-  FindingView();
+  // With the cursor at the finding that something is marked with, once it is there.
+  explicit FindingView(const std::optional<cli::FindingMark>& at = std::nullopt);
 
   std::vector<Span> title() const override;
   std::vector<std::pair<std::string, std::string>> hints() const override;
@@ -32,6 +33,7 @@ class FindingView : public TableView {
 
  private:
   std::shared_ptr<const cli::FindingList> findings_;
+  std::string at_;       // id of the one to go to; empty: none
   std::string trouble_;  // why the last request brought nothing
 };
 

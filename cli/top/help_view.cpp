@@ -25,7 +25,7 @@ constexpr auto kHelp = std::to_array<Entry>({
     {"<  >  I", "sort by the column before, the next one; invert the order"},
     {"t", "threads: tree or flat"},
     {"s", "threads: the stack of the one under the cursor"},
-    {"f", "findings: what is wrong on this host, and all that is known of it"},
+    {"f", "findings, all that is known of them: at that of the row"},
     {"o", "where the threads of the process were made, and how many"},
     {"e", "threads: show those that ended of late"},
     {"Space", "pause the picture; all keys go on working"},
@@ -35,7 +35,7 @@ constexpr auto kHelp = std::to_array<Entry>({
     {"~3m12s", "blocked that long, estimated"},
     {">=3m12s", "at least that long"},
     {"?", "not known"},
-    {"OVERDUE", "blocked past the threshold: a mark, not yet a finding"},
+    {"!, OVERDUE", "blocked past the threshold: a mark, not yet a finding"},
     {"(123)", "created by thread 123, which has ended"},
 });
 

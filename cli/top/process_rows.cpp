@@ -27,6 +27,7 @@ Style ProcessRows::style(uint32_t row, size_t column) const {
   const cli::ProcessRow& process = rows_[row];
   if (name == "overdue") return process.overdue ? Style::overdue : Style::quiet;
   if (name == "oldest" && process.overdue) return Style::overdue;
+  if (name == "finding" && process.finding) return style_of(*process.finding);
   if (name == "comm") return process.kernel ? Style::quiet : Style::strong;
   return Style::normal;
 }
@@ -38,6 +39,7 @@ bool ProcessRows::matches(uint32_t row, std::string_view needle) const {
   if (holds(process.comm) || contains(std::to_string(process.pid), needle) || holds(process.exe) ||
       holds(process.cgroup) || may_hold(process.unit) || may_hold(process.container))
     return true;
+  if (process.finding && holds(process.finding->kind)) return true;
   const auto& oldest = process.oldest_blocked;
   return oldest && (holds(oldest->name) || may_hold(oldest->syscall));
 }

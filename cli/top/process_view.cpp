@@ -30,8 +30,9 @@ void ProcessView::accept(const Reply& reply) {
 
 Outcome ProcessView::on_other_key(const Key& key) {
   if (key.is('f')) {
+    const auto row = table_.row_at_cursor();
     table_.pin();
-    return Outcome::opened(std::make_unique<FindingView>());
+    return Outcome::opened(std::make_unique<FindingView>(row ? (*rows_)[*row].finding : std::nullopt));
   }
   const bool origins = key.is('o');
   if (key.code != KeyCode::enter && key.code != KeyCode::right && !key.is('l') && !origins)

@@ -78,26 +78,34 @@ void Table::follow(std::optional<RowId> id) {
   top_ = cursor_ > line ? cursor_ - line : 0;
 }
 
-void Table::go_to(size_t position) {
+void Table::go_to_position(size_t position) {
   cursor_ = order_.empty() ? 0 : std::min(position, order_.size() - 1);
   pinned_ = true;
   keep_in_view(page_);
 }
 
+bool Table::go_to(const RowId& id) {
+  const auto found =
+      std::ranges::find_if(order_, [&](const TreeNode& node) { return rows_->id(node.row) == id; });
+  if (found == order_.end()) return false;
+  go_to_position(static_cast<size_t>(found - order_.begin()));
+  return true;
+}
+
 bool Table::move(const Key& key) {
   size_t page = std::max<size_t>(page_, 2) - 1;
   if (key.code == KeyCode::down || key.is('j')) {
-    go_to(cursor_ + 1);
+    go_to_position(cursor_ + 1);
   } else if (key.code == KeyCode::up || key.is('k')) {
-    go_to(cursor_ > 0 ? cursor_ - 1 : 0);
+    go_to_position(cursor_ > 0 ? cursor_ - 1 : 0);
   } else if (key.code == KeyCode::page_down) {
     top_ += page;
-    go_to(cursor_ + page);
+    go_to_position(cursor_ + page);
   } else if (key.code == KeyCode::page_up) {
     top_ -= std::min(top_, page);
-    go_to(cursor_ - std::min(cursor_, page));
+    go_to_position(cursor_ - std::min(cursor_, page));
   } else if (key.code == KeyCode::end || key.is('G')) {
-    go_to(order_.size());
+    go_to_position(order_.size());
   } else if (key.code == KeyCode::home || key.is('g')) {
     cursor_ = top_ = 0;
     pinned_ = false;
@@ -140,7 +148,7 @@ bool Table::search(const std::string& text) {
   for (size_t i = 0; i < order_.size(); ++i) {
     size_t position = (cursor_ + i) % order_.size();
     if (!rows_->matches(order_[position].row, search_)) continue;
-    go_to(position);
+    go_to_position(position);
     return true;
   }
   return false;
@@ -152,7 +160,7 @@ bool Table::search_again(int step) {
   for (size_t i = 1; i <= count; ++i) {
     size_t position = (cursor_ + (step > 0 ? i : count - i)) % count;
     if (!rows_->matches(order_[position].row, search_)) continue;
-    go_to(position);
+    go_to_position(position);
     return true;
   }
   return false;

@@ -44,6 +44,9 @@ class Table {
   // To the next such row (1) or the one before (-1), around the ends.
   bool search_again(int step);
 
+  // To that row. False: it is not shown, and the cursor stays.
+  bool go_to(const RowId& id);
+
   // Where the cursor is, for a search that is given up.
   struct Place {
     size_t cursor, top;
@@ -69,7 +72,7 @@ class Table {
   void sort(std::vector<uint32_t>& rows) const;
   void follow(std::optional<RowId> id);
   void keep_in_view(size_t page);
-  void go_to(size_t position);
+  void go_to_position(size_t position);
   Line heading_line(const std::vector<Placed>& places, size_t columns) const;
   Line row_line(size_t position, const std::vector<Placed>& places, size_t columns) const;
 

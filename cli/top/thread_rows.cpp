@@ -55,6 +55,7 @@ RowId ThreadRows::id(uint32_t row) const {
 Style ThreadRows::style(uint32_t row, size_t column) const {
   std::string_view name = columns_[column].name;
   const cli::ThreadRow& thread = rows_[row];
+  if (name == "finding" && thread.finding) return style_of(*thread.finding);
   if (thread.ended) return Style::quiet;
   if (thread.overdue && (name == "overdue" || name == "blocked")) return Style::overdue;
   return name == "name" ? Style::strong : Style::normal;
@@ -65,6 +66,7 @@ bool ThreadRows::matches(uint32_t row, std::string_view needle) const {
   return contains(escape_for_terminal(thread.name), needle) || contains(std::to_string(thread.tid), needle) ||
          contains(thread.state, needle) || (thread.syscall && contains(*thread.syscall, needle)) ||
          (thread.wait && contains(cli::wait_text(*thread.wait), needle)) ||
+         (thread.finding && contains(thread.finding->kind, needle)) ||
          (thread.overdue && contains("overdue", needle));
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cli/top/finding_view.h"
 #include "cli/top/host_line.h"
 #include "cli/top/origin_view.h"
 #include "daemon/base/bytes.h"
@@ -35,17 +36,9 @@ std::vector<Span> ThreadView::title() const {
 }
 
 std::vector<std::pair<std::string, std::string>> ThreadView::hints() const {
-  return {{"?", "help"},
-          {"q", "quit"},
-          {"Esc", "back"},
-          {"s", "stack"},
-          {"o", "made where"},
-          {"Space", "pause"},
-          {"t", table_.tree() ? "flat" : "tree"},
-          {"/", "search"},
-          {"\\", "filter"},
-          {"< >", "sort"},
-          {"e", "ended"},
+  return {{"?", "help"},     {"q", "quit"},       {"Esc", "back"},    {"s", "stack"},
+          {"f", "findings"}, {"o", "made where"}, {"Space", "pause"}, {"t", table_.tree() ? "flat" : "tree"},
+          {"/", "search"},   {"\\", "filter"},    {"< >", "sort"},    {"e", "ended"},
           {"I", "invert"}};
 }
 
@@ -124,6 +117,11 @@ Outcome ThreadView::on_other_key(const Key& key) {
   } else if (key.is('s')) {
     pane_.toggle();
     table_.pin();  // its thread stays under the cursor
+  } else if (key.is('f')) {
+    table_.pin();
+    const cli::ThreadRow* thread = thread_at_cursor();
+    return Outcome::opened(
+        std::make_unique<FindingView>(thread && thread->finding ? thread->finding : process_.finding));
   } else if (key.is('o')) {
     return Outcome::opened(std::make_unique<OriginView>(process_));
   } else if (key.is('e')) {

@@ -9,6 +9,8 @@
 
 #include "daemon/detect/deadlock.h"
 #include "daemon/detect/exhaustion.h"
+#include "daemon/detect/finding_book.h"
+#include "daemon/detect/finding_marks.h"
 #include "daemon/detect/leak.h"
 #include "daemon/detect/orphan.h"
 #include "daemon/detect/spin.h"
@@ -212,15 +214,29 @@ void measure_chain(Report& report, int rounds) {
   Waits waits;
   waits.take({{1000, look}}, edges);
   const Thresholds thresholds;
-  std::vector<double> graph_ns, all_ns;
+  std::vector<double> graph_ns, all_ns, mark_ns, find_ns;
+  size_t member_bytes = 0, mark_bytes = 0;
   for (int i = 0; i < rounds; ++i) {
     throw_if_interrupted();
     const uint64_t begin = cpu_clock_ns(CLOCK_THREAD_CPUTIME_ID);
     const HostCase host(*snapshot, waits, thresholds);
     const uint64_t built = cpu_clock_ns(CLOCK_THREAD_CPUTIME_ID);
-    const size_t found = find_deadlocks(host).size() + find_stuck(host).size();
+    const size_t deadlocks = find_deadlocks(host).size();
+    std::vector<Finding> found = find_stuck(host);
     const uint64_t end = cpu_clock_ns(CLOCK_THREAD_CPUTIME_ID);
-    if (found != 1) throw std::runtime_error("the chain is not one finding");
+    if (deadlocks != 0 || found.size() != 1) throw std::runtime_error("the chain is not one finding");
+    member_bytes = found[0].members.capacity() * sizeof(FindingMember);
+    FindingBook book;
+    book.update(std::move(found), *snapshot);
+    const uint64_t kept = cpu_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    const FindingMarks marks(book.live(), book, *snapshot);
+    const uint64_t marked = cpu_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    size_t hits = 0;
+    for (const ThreadView& thread : process.threads) hits += marks.of_thread(thread.key) != nullptr;
+    find_ns.push_back(static_cast<double>(cpu_clock_ns(CLOCK_THREAD_CPUTIME_ID) - marked));
+    if (hits != process.threads.size()) throw std::runtime_error("not all of the chain are marked");
+    mark_ns.push_back(static_cast<double>(marked - kept));
+    mark_bytes = marks.bytes();
     graph_ns.push_back(static_cast<double>(built - begin));
     all_ns.push_back(static_cast<double>(end - begin));
   }
@@ -230,6 +246,10 @@ void measure_chain(Report& report, int rounds) {
                   duration_text(interval.high) + "]",
               "< 50 ms", test::judge_at_most(interval, kMostGraphNs));
   report.figure("the graph alone", duration_text(test::median(graph_ns)));
+  report.figure("the marks of all of them, once a verdict", duration_text(test::median(mark_ns)));
+  report.figure("their look-up, once a request", duration_text(test::median(find_ns)));
+  report.figure("memory of members and marks",
+                std::to_string(member_bytes / 1024) + " + " + std::to_string(mark_bytes / 1024) + " KB");
 }
 
 }  // namespace

@@ -1,8 +1,13 @@
 // Findings by the API, the event stream and the command line: raised, told once, resolved.
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
+#include <algorithm>
+#include <array>
 #include <memory>
+#include <set>
 
+#include "daemon/base/send_fd.h"
 #include "tests/lib/await.h"
 #include "tests/lib/corpus.h"
 #include "tests/lib/daemon.h"
@@ -73,6 +78,110 @@ TEST(Findings, ADeadlockIsToldWithAllThatIsKnownOfIt) {
   EXPECT_EQ(gone.at("resolution"), "process_ended");
   EXPECT_FALSE(gone.at("threads").at(0).at("stack").empty()) << "whoever restarts the service can still ask";
   EXPECT_EQ(count_lines(daemon.log(), "resolved (process_ended)"), 1u);
+}
+
+// Names of the threads that are marked so.
+std::multiset<std::string> marked(const json& tree, const std::string& kind) {
+  std::multiset<std::string> names;
+  for (const json& thread : tree.at("threads"))
+    if (!thread.at("finding").is_null() && thread.at("finding").at("kind") == kind)
+      names.insert(thread.at("name"));
+  return names;
+}
+
+// Of all marks in it, of whatever kind.
+size_t count_marks(const json& tree) {
+  return static_cast<size_t>(std::ranges::count_if(
+      tree.at("threads"), [](const json& thread) { return !thread.at("finding").is_null(); }));
+}
+
+json row_in_list(const Daemon& daemon, pid_t pid) {
+  const json document = daemon.get("/v1/processes?fresh=1");
+  for (const json& row : document.at("processes"))
+    if (row.at("pid") == pid) return row;
+  return nullptr;
+}
+
+TEST(Findings, AllThreadsBehindOneMutexAreMarkedAndNoneOfTheHealthyTwin) {
+  Daemon daemon({"--threshold", "1s"});
+  auto faulty = start("many_behind_one");
+  auto healthy = start("many_behind_one", "healthy");
+  std::multiset<std::string> expected{"store-loader", "renewer"};
+  for (int i = 0; i < 40; ++i) expected.insert("request-" + std::to_string(i));
+  json tree;
+  ASSERT_TRUE(await("all of them are marked", [&] {
+    tree = daemon.tree(faulty->pid());
+    return marked(tree, "stuck") == expected;
+  })) << json(marked(tree, "stuck"));
+  EXPECT_EQ(count_marks(tree), expected.size()) << "main and store rest";
+  const json found = findings_of(daemon, faulty->pid()).at(0);
+  EXPECT_EQ(found.at("count"), expected.size());
+  EXPECT_LT(found.at("threads").size(), expected.size()) << "more than are kept in full";
+  const json mark{{"id", found.at("id")}, {"kind", "stuck"}, {"severity", found.at("severity")}};
+  EXPECT_EQ(tree.at("process").at("finding"), mark);
+  EXPECT_EQ(row_in_list(daemon, faulty->pid()).at("finding"), mark);
+  const json twin = daemon.tree(healthy->pid());
+  EXPECT_EQ(count_marks(twin), 0u);
+  EXPECT_TRUE(twin.at("process").at("finding").is_null());
+  EXPECT_TRUE(row_in_list(daemon, healthy->pid()).at("finding").is_null());
+}
+
+// A loiterd as the command line has it: connections are handed to it.
+class PrivateDaemon {
+ public:
+  PrivateDaemon() {
+    std::array<int, 2> pair;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()))
+      throw std::runtime_error("socketpair");
+    control_.reset(pair[0]);
+    const Fd theirs(pair[1]);
+    process_.emplace(std::vector<std::string>{loiterd_path(), "--private", "10"},
+                     SpawnOptions{.keep_fds = {{theirs.get(), 10}}});
+  }
+
+  json get(const std::string& target) const {
+    std::array<int, 2> pair;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()))
+      throw std::runtime_error("socketpair");
+    const Fd ours(pair[0]);
+    {
+      const Fd theirs(pair[1]);
+      if (send_with_fd(control_.get(), "c", 1, theirs.get()) != 1) throw std::runtime_error("it is gone");
+    }
+    const std::string request = "GET " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    if (::send(ours.get(), request.data(), request.size(), MSG_NOSIGNAL) !=
+        static_cast<ssize_t>(request.size()))
+      throw std::runtime_error("it takes no request");
+    std::string text;
+    std::array<char, 4096> part;
+    for (ssize_t size; (size = recv(ours.get(), part.data(), part.size(), 0)) > 0;)
+      text.append(part.data(), static_cast<size_t>(size));
+    const size_t head = text.find("\r\n\r\n");
+    if (!text.starts_with("HTTP/1.1 200") || head == text.npos) throw std::runtime_error(text);
+    return json::parse(text.substr(head + 4));
+  }
+
+ private:
+  Fd control_;  // the daemon ends with it
+  std::optional<Subprocess> process_;
+};
+
+TEST(Findings, APrivateDaemonMarksOnceItIsAsked) {
+  auto program = start("order_two");
+  const PrivateDaemon daemon;
+  const std::string path = "/v1/processes/" + std::to_string(program->pid());
+  for (int i = 0; i < 3; ++i) {
+    const json tree = daemon.get(path + "?fresh=1");
+    EXPECT_EQ(count_marks(tree), 0u) << "nobody has asked for verdicts";
+    EXPECT_TRUE(tree.at("process").at("finding").is_null());
+  }
+  json tree;
+  EXPECT_TRUE(await("its threads are marked", [&] {
+    tree = daemon.get(path + "?findings=1");
+    return marked(tree, "deadlock").size() == 2;
+  })) << tree;
+  EXPECT_EQ(tree.at("process").at("finding").at("kind"), "deadlock");
+  EXPECT_EQ(count_marks(daemon.get(path)), 2u) << "and stay so";
 }
 
 TEST(Findings, AnotherDaemonGivesTheSameId) {

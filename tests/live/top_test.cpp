@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "tests/lib/await.h"
+#include "tests/lib/corpus.h"
 #include "tests/lib/daemon.h"
 #include "tests/lib/paths.h"
 #include "tests/lib/proc.h"
@@ -16,6 +17,8 @@
 
 namespace loiter::test {
 namespace {
+
+using nlohmann::json;
 
 std::string hex(const std::string& bytes) {
   std::string text;
@@ -114,7 +117,7 @@ TEST_F(TopTest, ShowsTheHostAndTheColumns) {
   const std::string screen = terminal.screen();
   for (const char* word :
        {"threads in", "processes", "overdue", "born", "ended", "census", "no losses", "PID", "COMM",
-        "THREADS", "BLOCKED", "OLDEST↓", "SYSCALL", "CPU%", "? help", "q quit"})
+        "THREADS", "BLOCKED", "OLDEST↓", "FINDING", "CPU%", "? help", "q quit"})
     EXPECT_TRUE(has(screen, word)) << word << "\n" << screen;
 }
 
@@ -149,7 +152,7 @@ TEST_F(TopTest, EnterShowsTheTreeOfThreadsAndTTheFlatList) {
   open(terminal, workload.pid());
   EXPECT_TRUE(terminal.await_screen("a chain of three", [&](const std::string& screen) {
     return has(row_of(screen, child), "└─spawn_tree") && has(row_of(screen, grandchild), "  └─spawn_tree") &&
-           has(row_of(screen, grandchild), "OVERDUE") && has(row_of(screen, grandchild), "futex");
+           has(row_of(screen, grandchild), " ! ") && has(row_of(screen, grandchild), "futex");
   }));
   terminal.type("t");
   EXPECT_TRUE(terminal.await_text("flat by"));
@@ -157,6 +160,37 @@ TEST_F(TopTest, EnterShowsTheTreeOfThreadsAndTTheFlatList) {
   EXPECT_NE(row_of(terminal.screen(), grandchild), "");
   terminal.press({"Escape"});
   EXPECT_TRUE(terminal.await_text("Processes by"));
+}
+
+TEST_F(TopTest, ThreadsInADeadlockAreMarkedAndFGoesToIt) {
+  json entry;
+  for (const json& one : corpus_entries("faulty"))
+    if (one.at("name") == "order_two") entry = one;
+  CorpusProgram program(entry, 1000);
+  ASSERT_TRUE(program.is_ready());
+  json found;
+  ASSERT_TRUE(await("it is found", [&] {
+    found = daemon.get("/v1/findings?fresh=1&pid=" + std::to_string(program.pid())).at("findings");
+    return !found.empty() && found[0].at("kind") == "deadlock";
+  }));
+  const std::string first = std::to_string(found[0].at("threads")[0].at("tid").get<pid_t>());
+  const std::string second = std::to_string(found[0].at("threads")[1].at("tid").get<pid_t>());
+  Tmux terminal(80, 24);
+  start(terminal);
+  open(terminal, program.pid());
+  EXPECT_TRUE(
+      terminal.await_screen("both are marked, beside what they wait for", [&](const std::string& screen) {
+        return has(row_of(screen, first), "deadlock") && has(row_of(screen, second), "deadlock") &&
+               has(row_of(screen, first), "mutex of " + second);
+      }));
+  EXPECT_FALSE(has(row_of(terminal.screen(), std::to_string(program.pid())), "deadlock"))
+      << "its main thread";
+  terminal.type("/deadlock");
+  terminal.press({"Enter"});
+  terminal.type("f");
+  EXPECT_TRUE(terminal.await_text("─ " + found[0].at("id").get<std::string>()));
+  terminal.press({"Escape"});
+  EXPECT_TRUE(terminal.await_text("tree by"));
 }
 
 TEST_F(TopTest, OShowsWhereTheThreadsWereMade) {
@@ -399,9 +433,9 @@ TEST_F(TopTest, KeysAreAnsweredWhileTheDaemonIsNot) {
   EXPECT_TRUE(terminal.await_text("Help"));
   terminal.type("q");
   terminal.type(">");
-  EXPECT_TRUE(terminal.await_text("by SYSCALL"));
+  EXPECT_TRUE(terminal.await_text("by FINDING"));
   terminal.type("q");
-  EXPECT_TRUE(terminal.await_no_text("by SYSCALL"));
+  EXPECT_TRUE(terminal.await_no_text("by FINDING"));
   EXPECT_TRUE(await("loiter has ended", [&] { return loiter_in(terminal) == -1; }));
   daemon.process().signal(SIGCONT);
 }
@@ -478,7 +512,7 @@ TEST_F(TopTest, SuspendsAndGoesOn) {
   EXPECT_EQ(terminal.format("#{alternate_on} #{cursor_flag}"), "0 1");
   terminal.run("echo SHELL-$((6 * 7))");
   ASSERT_TRUE(terminal.await_text("SHELL-42"));
-  terminal.resize(100, 30);
+  terminal.resize(120, 30);
   terminal.run("fg");
   ASSERT_TRUE(terminal.await_screen("the picture in the new size", [](const std::string& screen) {
     return has(screen, "Processes by") && has(screen, "UNIT");

@@ -73,6 +73,22 @@ TEST(Columns, NamesSortUpwardsAndFiguresDownwards) {
   EXPECT_EQ(sorted({busy, idle}, "pid"), (std::vector<uint32_t>{3, 4}));
 }
 
+TEST(Columns, TheWorstFindingComesFirstAndNoneLast) {
+  const auto marked = [](uint32_t pid, const std::string& kind, const std::string& severity) {
+    ProcessRow row = process(pid);
+    row.finding = FindingMark{"id", kind, severity};
+    return row;
+  };
+  const std::vector<ProcessRow> rows{process(1), marked(2, "spin", "info"), marked(3, "stuck", "warning"),
+                                     marked(4, "leak", "warning"), marked(5, "orphan", "critical")};
+  EXPECT_EQ(sorted(rows, "finding"), (std::vector<uint32_t>{5, 4, 3, 2, 1}));
+  EXPECT_EQ(sorted(rows, "FINDING", true), (std::vector<uint32_t>{1, 2, 3, 4, 5}));
+  const ProcessColumn& column = *find_column(process_columns(), "finding");
+  EXPECT_EQ(column.text(rows[0]), "");
+  EXPECT_EQ(column.text(rows[4]), "orphan");
+  EXPECT_EQ(column.text(marked(6, "a\x1b", "info")), "a\\x1b");
+}
+
 TEST(Columns, ForeignStringsAreEscaped) {
   ProcessRow row = process(1, 5, "a\x1b[31m\n");
   row.oldest_blocked->syscall = "b\x9b";
@@ -104,7 +120,7 @@ TEST(Columns, ThreadTexts) {
   row.overdue = true;
   row.parent_tid = 3;
   row.parent_alive = false;
-  EXPECT_EQ(find_column(thread_columns(), "overdue")->text(row), "OVERDUE");
+  EXPECT_EQ(find_column(thread_columns(), "overdue")->text(row), "!");
   EXPECT_EQ(find_column(thread_columns(), "creator")->text(row), "(3)");
   row.parent_alive = true;
   EXPECT_EQ(find_column(thread_columns(), "creator")->text(row), "3");

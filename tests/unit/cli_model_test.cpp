@@ -20,14 +20,16 @@ json tree_document() {
                 "container": null, "uid": 33, "kernel": false, "thread_count": 2, "blocked": 1, "overdue": 1,
                 "born_per_s": 0.5, "cpu_percent": 12.25, "cpu_ns": 77, "ended": null,
                 "oldest_blocked": {"tid": 814, "name": "w", "state": "sleeping", "blocked_ns": 5,
-                                   "blocked_max_ns": 6, "exactness": "estimated", "syscall": "futex"}},
+                                   "blocked_max_ns": 6, "exactness": "estimated", "syscall": "futex"},
+                "finding": {"id": "deadlock-812-2", "kind": "deadlock", "severity": "critical"}},
     "threads": [
       {"tid": 812, "parent_tid": null, "parent_alive": null, "name": "api", "state": "running",
        "born_boottime_ns": 1000000000, "blocked_ns": null, "blocked_max_ns": null, "exactness": null,
        "syscall": null, "cpu": 1, "cpu_ns": 5, "voluntary_switches": 3, "involuntary_switches": 4, "overdue": false},
       {"tid": 814, "parent_tid": 812, "parent_alive": true, "name": "w", "state": "sleeping",
        "born_boottime_ns": 2000000000, "blocked_ns": 3, "blocked_max_ns": null, "exactness": "lower_bound",
-       "syscall": "futex", "overdue": true, "a_new_field": {"x": 1}}],
+       "syscall": "futex", "overdue": true, "a_new_field": {"x": 1},
+       "finding": {"id": "stuck-812-1", "kind": "stuck", "severity": "warning"}}],
     "ended_threads": [
       {"tid": 813, "parent_tid": 812, "name": "gone", "born_boottime_ns": 1000000000, "ended": "2026",
        "ended_boottime_ns": 4000000000, "exactness": "exact", "cpu_ns": 9}]})");
@@ -57,6 +59,12 @@ TEST(ParseTree, ReadsEveryField) {
   EXPECT_EQ(worker.age.exactness, Exactness::lower_bound);
   EXPECT_EQ(worker.syscall, "futex");
   EXPECT_TRUE(worker.overdue);
+  ASSERT_TRUE(worker.finding && tree->process.finding);
+  EXPECT_EQ(worker.finding->id, "stuck-812-1");
+  EXPECT_EQ(worker.finding->kind, "stuck");
+  EXPECT_EQ(worker.finding->severity, "warning");
+  EXPECT_EQ(tree->process.finding->kind, "deadlock");
+  EXPECT_FALSE(leader.finding);
   ASSERT_EQ(tree->ended_threads.size(), 1u);
   EXPECT_EQ(tree->ended_threads[0].lived_ns, 3 * kSecond);
 }

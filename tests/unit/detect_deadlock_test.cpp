@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
+
 #include "daemon/detect/orphan.h"
 #include "daemon/detect/stuck.h"
 #include "tests/unit/made_case.h"
@@ -17,6 +19,18 @@ using testing::HasSubstr;
 std::vector<uint32_t> tids_of(const Finding& finding) {
   std::vector<uint32_t> tids;
   for (const FindingThread& thread : finding.threads) tids.push_back(thread.key.tid);
+  return tids;
+}
+
+// All that it concerns, in order; each once.
+std::vector<uint32_t> members_of(const Finding& finding) {
+  std::vector<uint32_t> tids;
+  for (const FindingMember& member : finding.members) {
+    EXPECT_EQ(member.start_boot_ns, member.tid * 1000) << "as MadeCase has them";
+    tids.push_back(member.tid);
+  }
+  std::ranges::sort(tids);
+  EXPECT_EQ(std::ranges::adjacent_find(tids), tids.end());
   return tids;
 }
 
@@ -62,6 +76,7 @@ TEST(Deadlock, WhoWaitsOnItIsCounted) {
   ASSERT_EQ(findings.size(), 1u);
   EXPECT_EQ(findings[0].count, 42u);
   EXPECT_EQ(findings[0].threads.size(), kMostFindingThreads);
+  EXPECT_EQ(members_of(findings[0]).size(), 42u);
   EXPECT_EQ(findings[0].threads[2].key.tid, 59u) << "the longest blocked of the others first";
   EXPECT_TRUE(find_stuck(made.judge()).empty()) << "one finding for all of them";
 }
@@ -238,6 +253,9 @@ TEST(Stuck, ManyBehindOneLockAreOneFindingOfTheRoot) {
   const auto findings = find_stuck(made.judge());
   ASSERT_EQ(findings.size(), 1u);
   EXPECT_EQ(findings[0].count, 413u);
+  const std::vector<uint32_t> members = members_of(findings[0]);
+  EXPECT_EQ(members.size(), 413u);
+  EXPECT_EQ(std::pair(members.front(), members.back()), std::pair(10u, 422u));
   EXPECT_EQ(findings[0].threads[0].key.tid, 10u);
   EXPECT_EQ(findings[0].severity, Severity::warning);
   EXPECT_EQ(findings[0].certainty, Certainty::likely);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "daemon/detect/finding_marks.h"
 #include "tests/unit/pictures.h"
 #include "tests/unit/units.h"
 
@@ -86,6 +87,55 @@ TEST_F(FindingBookTest, KeepsTheStackOfWhenItWasRaised) {
   ASSERT_EQ(thread.stack.size(), 1u);
   EXPECT_EQ(thread.stack[0].symbol, "culprit");
   EXPECT_EQ(thread.blocked_ns, 9 * kSecond);
+}
+
+TEST_F(FindingBookTest, MembersAreHeldWhileItLastsAndByItAlone) {
+  Finding first = finding("a");
+  first.members = {{10, 11, 11'000}, {10, 12, 12'000}};
+  auto changes = at(0, {first});
+  EXPECT_EQ(book_.members("a").size(), 2u);
+  EXPECT_TRUE(changes.raised.at(0)->finding.members.empty());
+  EXPECT_TRUE(book_.live().at(0)->finding.members.empty());
+  first.members.pop_back();
+  at(1, {first});
+  EXPECT_EQ(book_.members("a").size(), 1u) << "as of when it was last found";
+  at(2, {});
+  EXPECT_EQ(book_.members("a").size(), 1u) << "it still lasts";
+  changes = at(5, {});
+  ASSERT_EQ(changes.resolved.size(), 1u);
+  EXPECT_TRUE(book_.members("a").empty());
+}
+
+TEST_F(FindingBookTest, MarksAreTheWorstOnThreadsAndProcesses) {
+  auto snapshot =
+      make_snapshot({make_process(10, "p", {}), make_process(20, "q", {}), make_process(30, "r", {})});
+  Finding worst = finding("z"), other = finding("b");
+  worst.members = {{10, 11, 11'000}, {20, 21, 21'000}, {30, 31, 29'999}};
+  other.members = {{10, 11, 11'000}, {10, 12, 12'000}};
+  book_.update({worst, other}, *snapshot);
+  std::vector<KeptFindingPtr> ranked = book_.live();
+  std::swap(ranked.at(0), ranked.at(1));
+  const FindingMarks marks(ranked, book_, *snapshot);
+  const auto id_of = [](const Finding* finding) { return finding ? finding->id : ""; };
+  EXPECT_EQ(id_of(marks.of_thread({11, 11'000})), "z");
+  EXPECT_EQ(id_of(marks.of_thread({12, 12'000})), "b");
+  EXPECT_EQ(id_of(marks.of_thread({12, 12'001})), "") << "another one with its number";
+  EXPECT_EQ(id_of(marks.of_thread({10, 10'000})), "") << "the leader is in none, only its process";
+  EXPECT_EQ(id_of(marks.of_process({10, 10'000})), "z");
+  EXPECT_EQ(id_of(marks.of_process({20, 20'000})), "z") << "for a thread of it";
+  EXPECT_EQ(id_of(marks.of_process({30, 30'000})), "") << "the thread was of who had the pid before";
+  EXPECT_EQ(id_of(FindingMarks().of_process({10, 10'000})), "");
+}
+
+TEST_F(FindingBookTest, OneOfAnEarlierRunMarksTheThreadsThatWereKept) {
+  auto snapshot = make_snapshot({make_process(10, "p", {})});
+  KeptFinding kept;
+  kept.finding = finding("a");
+  kept.finding.threads[0].pid = 10;
+  book_.restore(kept);
+  const FindingMarks marks(book_.live(), book_, *snapshot);
+  EXPECT_NE(marks.of_thread({11, 11'000}), nullptr);
+  EXPECT_NE(marks.of_process({10, 10'000}), nullptr);
 }
 
 TEST_F(FindingBookTest, WhatIsIgnoredFromNowOnIsResolvedAsThat) {

@@ -175,6 +175,39 @@ TEST_F(ApiTest, StrictAndFreshAreAskedForByOne) {
   EXPECT_FALSE(Api::wants_fresh({"/v1/scan", {}}));
 }
 
+TEST_F(ApiTest, MarksAreWantedOfTheListAndOfAProcessAlone) {
+  const std::map<std::string, std::string> wish{{"findings", "1"}};
+  for (const char* path : {"/v1/processes", "/v1/processes/100"}) {
+    EXPECT_TRUE(Api::wants_marks({path, wish})) << path;
+    EXPECT_FALSE(Api::wants_marks({path, {}})) << path;
+    EXPECT_FALSE(Api::wants_verdicts({path, wish})) << "nobody waits for them";
+  }
+  for (const char* path :
+       {"/v1/processes/100/stacks", "/v1/processes/100/origins", "/v1/status", "/v1/events"})
+    EXPECT_FALSE(Api::wants_marks({path, wish})) << path;
+}
+
+TEST_F(ApiTest, RowsAreMarkedOnceThereIsAVerdict) {
+  VerdictBoard verdicts;
+  const Api api(board_, Procfs(proc_.path()), {}, &verdicts);
+  const auto mark = [&] {
+    return json::parse(api.answer({"/v1/processes/100", {}}, 0).body)["threads"][1]["finding"];
+  };
+  EXPECT_EQ(mark(), nullptr);
+  auto verdict = std::make_shared<Verdicts>();
+  verdict->snapshot = board_.latest()->snapshot;
+  Finding finding{.id = "stuck-1", .kind = FindingKind::stuck, .severity = Severity::warning};
+  finding.process.key = {100, 100'000};
+  finding.members = {{100, 101, 101'000}};
+  FindingBook book;
+  book.update({finding}, *verdict->snapshot);
+  verdict->marks = FindingMarks(book.live(), book, *verdict->snapshot);
+  verdicts.publish(verdict);
+  EXPECT_EQ(mark(), (json{{"id", "stuck-1"}, {"kind", "stuck"}, {"severity", "warning"}}));
+  EXPECT_EQ(json::parse(api.answer({"/v1/processes", {}}, 0).body)["processes"][0]["finding"]["id"],
+            "stuck-1");
+}
+
 TEST_F(ApiTest, TheStreamTakesAPid) {
   EXPECT_TRUE(Api::is_stream({"/v1/events", {}}));
   EXPECT_FALSE(Api::is_stream({"/v1/events/", {}}));

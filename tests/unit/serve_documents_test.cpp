@@ -47,7 +47,8 @@ const std::set<std::string> kProcessKeys{"pid",
                                          "cpu_percent",
                                          "voluntary_switches",
                                          "involuntary_switches",
-                                         "oldest_blocked"};
+                                         "oldest_blocked",
+                                         "finding"};
 
 // pid 100 with a leader, a thread blocked for 40 s and one that runs; 101 ended; 90 has ended altogether.
 std::shared_ptr<Picture> sample() {
@@ -183,12 +184,39 @@ TEST(ProcessDocument, HoldsWhatTheContractNames) {
             (std::set<std::string>{"tid", "parent_tid", "parent_alive", "name", "state", "born_boottime_ns",
                                    "start_time", "blocked_ns", "blocked_max_ns", "exactness", "syscall",
                                    "cpu", "cpu_ns", "voluntary_switches", "involuntary_switches", "overdue",
-                                   "wait", "start_routine"}));
+                                   "wait", "start_routine", "finding"}));
   ASSERT_EQ(document["ended_threads"].size(), 1u);
   EXPECT_EQ(document["ended_threads"][0],
             json::parse(R"({"tid": 101, "parent_tid": 100, "name": "", "born_boottime_ns": 101000,
                             "start_time": "2001-09-09T01:46:40.000101000Z", "ended_boottime_ns": 1500000000,
-                            "ended": "2001-09-09T01:46:41.500000000Z", "exactness": "exact", "cpu_ns": 3})"));
+                            "ended": "2001-09-09T01:46:41.500000000Z", "exactness": "exact", "cpu_ns": 3,
+                            "finding": null})"));
+}
+
+TEST(ProcessDocument, RowsAreMarkedWithTheWorstFindingAboutThem) {
+  auto picture = sample();
+  const ProcessView& process = *picture->snapshot->find(100);
+  Finding leak{.id = "leak-100", .kind = FindingKind::leak, .severity = Severity::warning};
+  leak.process.key = {100, 100'000};
+  leak.members = {{100, 102, 102'000}, {100, 103, 103'000}, {100, 101, 101'000}};
+  Finding deadlock{.id = "deadlock-100", .kind = FindingKind::deadlock, .severity = Severity::critical};
+  deadlock.process.key = {100, 100'000};
+  deadlock.members = {{100, 102, 102'000}, {100, 100, 99'999}};
+  FindingBook book;
+  book.update({deadlock, leak}, *picture->snapshot);
+  std::vector<KeptFindingPtr> ranked = book.live();
+  const FindingMarks marks(ranked, book, *picture->snapshot);
+  const json document = json::parse(process_document(*picture, process, kSecond, nullptr, false, &marks));
+  const json worst{{"id", "deadlock-100"}, {"kind", "deadlock"}, {"severity", "critical"}};
+  const json other{{"id", "leak-100"}, {"kind", "leak"}, {"severity", "warning"}};
+  EXPECT_EQ(document["process"]["finding"], worst);
+  EXPECT_EQ(document["threads"][0]["finding"], nullptr) << "another one had that number";
+  EXPECT_EQ(document["threads"][1]["finding"], worst);
+  EXPECT_EQ(document["threads"][2]["finding"], other);
+  EXPECT_EQ(document["ended_threads"][0]["finding"], other);
+  const json list = json::parse(processes_document(*picture, kSecond, &marks));
+  EXPECT_EQ(list["processes"][0]["finding"], worst);
+  EXPECT_EQ(json::parse(processes_document(*picture, kSecond))["processes"][0]["finding"], nullptr);
 }
 
 TEST(ProcessDocument, WhatIsNotKnownIsNullAndNeverZero) {

@@ -105,6 +105,31 @@ class HttpServerTest : public ::testing::Test {
   std::unique_ptr<HttpServer> server_;
 };
 
+TEST_F(HttpServerTest, MarksAreAskedForAndNotWaitedFor) {
+  publish();
+  VerdictBoard verdicts;
+  std::vector<uint64_t> asked;  // by the server's thread, before it answers
+  const std::string path = dir_.file("marks.sock");
+  auto socket = ListenSocket::make(path);
+  ASSERT_TRUE(socket);
+  auto server = HttpServer::start({.api = api_,
+                                   .board = board_,
+                                   .hub = hub_,
+                                   .request_census = [] {},
+                                   .verdicts = &verdicts,
+                                   .request_verdict = [&](uint64_t mono_ns) { asked.push_back(mono_ns); }},
+                                  socket->take_fd());
+  ASSERT_TRUE(server);
+  EXPECT_EQ(http_get(path, "/v1/processes").status, 200);
+  EXPECT_TRUE(asked.empty());
+  for (const char* target : {"/v1/processes?findings=1", "/v1/processes/100?findings=1"})
+    EXPECT_EQ(http_get(path, target).status, 200);
+  EXPECT_EQ(asked, (std::vector<uint64_t>{0, 0}));
+  verdicts.publish(std::make_shared<Verdicts>());
+  EXPECT_EQ(http_get(path, "/v1/processes?findings=1").status, 200);
+  EXPECT_EQ(asked.size(), 2u) << "who judges already is not made to judge more";
+}
+
 TEST_F(HttpServerTest, AnswersInJsonThatIsNotToBeKept) {
   publish();
   HttpResponse response = http_get(path_, "/v1/processes");

@@ -145,7 +145,7 @@ TEST_F(TopApp, PauseFreezesTheFiguresWhileTheCursorMoves) {
   EXPECT_TRUE(shows("1m30s")) << text();
   press(KeyCode::down);
   type(app, ">");
-  EXPECT_TRUE(shows("SYSCALL↑"));
+  EXPECT_TRUE(shows("FINDING↓"));
   EXPECT_TRUE(shows("PAUSED", kNow + 35 * kSecond));
   EXPECT_TRUE(shows("picture of 06:44:17Z, 35s old", kNow + 35 * kSecond));
   type(app, " ");

@@ -92,7 +92,8 @@ TEST(TopFeed, BringsBothPicturesAndTheThreshold) {
   ASSERT_TRUE(replies[1].list);
   EXPECT_EQ(replies[1].list->host.name, "devbox");
   EXPECT_EQ(client.await_requests(2),
-            (std::vector<std::string>{"/v1/processes/7?threshold_ns=250", "/v1/processes?threshold_ns=250"}));
+            (std::vector<std::string>{"/v1/processes/7?findings=1&threshold_ns=250",
+                                      "/v1/processes?findings=1&threshold_ns=250"}));
 }
 
 TEST(TopFeed, WhatIsNewIsAskedForAtOnce) {
@@ -149,7 +150,8 @@ TEST(TopFeed, WhatIsNewDoesNotBringTheRestForward) {
   feed.want({Request{7}, Request{}});
   ASSERT_EQ(await_replies(feed, 1).size(), 1u);
   EXPECT_TRUE(feed.stop());
-  EXPECT_EQ(client.await_requests(0), (std::vector<std::string>{"/v1/processes", "/v1/processes/7"}));
+  EXPECT_EQ(client.await_requests(0),
+            (std::vector<std::string>{"/v1/processes?findings=1", "/v1/processes/7?findings=1"}));
 }
 
 TEST(TopFeed, AsksAgainEachInterval) {

@@ -57,11 +57,11 @@ std::vector<std::string> names_at(std::span<const cli::Column<Row>> columns, siz
 }
 
 TEST(TopLayout, TheColumnsThatMatterAreThereAt80Columns) {
-  for (const char* name : {"pid", "comm", "threads", "blocked", "overdue", "oldest", "syscall", "cpu"}) {
+  for (const char* name : {"pid", "comm", "threads", "blocked", "overdue", "oldest", "finding", "cpu"}) {
     auto shown = names_at(cli::process_columns(), 80);
     EXPECT_NE(std::find(shown.begin(), shown.end(), name), shown.end()) << name;
   }
-  for (const char* name : {"tid", "name", "state", "blocked", "overdue", "wait"}) {
+  for (const char* name : {"tid", "name", "state", "blocked", "overdue", "finding", "wait"}) {
     auto shown = names_at(cli::thread_columns(), 80);
     EXPECT_NE(std::find(shown.begin(), shown.end(), name), shown.end()) << name;
   }

@@ -74,7 +74,8 @@ TEST_F(TopStack, NothingIsAskedBeforeTheKey) {
 
 TEST_F(TopStack, TheColumnTellsTheWaitInWords) {
   EXPECT_TRUE(shows("WAIT"));
-  EXPECT_TRUE(shows("mutex held by 10 main"));
+  EXPECT_TRUE(shows("mutex of 10 main"));
+  EXPECT_NE(joined(screen(24, 90)).find("mutex held by 10 main"), std::string::npos);
   EXPECT_NE(joined(screen(24, 200)).find("mutex 0x55d0a1b2c0f0 held by 10 main"), std::string::npos);
 }
 
