@@ -155,7 +155,6 @@ void add_member(Finding& finding, const CaseThread& thread) {
 }
 
 void add_threads(Finding& finding, const HostCase& host, std::vector<size_t> nodes) {
-  for (const size_t node : nodes) add_member(finding, host.threads()[node]);
   const size_t room = kMostFindingThreads - std::min(kMostFindingThreads, finding.threads.size());
   const auto age = [&](size_t node) { return host.threads()[node].thread->blocked_ns.value_or(0); };
   const auto end = nodes.begin() + static_cast<std::ptrdiff_t>(std::min(room, nodes.size()));
@@ -163,13 +162,13 @@ void add_threads(Finding& finding, const HostCase& host, std::vector<size_t> nod
                     [&](size_t a, size_t b) { return age(a) != age(b) ? age(a) > age(b) : a < b; });
   for (auto node = nodes.begin(); node != end; ++node)
     finding.threads.push_back(finding_thread(host.threads()[*node]));
+  for (auto node = end; node != nodes.end(); ++node) add_member(finding, host.threads()[*node]);
 }
 
 void add_threads_of_site(Finding& finding, const HostCase& host, const ProcessView& process, uint32_t site) {
   std::vector<const ThreadView*> threads;
   for (const ThreadView& thread : process.threads)
     if (thread.site == site && thread.key != process.key) threads.push_back(&thread);
-  for (const ThreadView* thread : threads) add_member(finding, process.key.tid, thread->key);
   const size_t room = kMostFindingThreads - std::min(kMostFindingThreads, finding.threads.size());
   const auto end = threads.begin() + static_cast<std::ptrdiff_t>(std::min(threads.size(), room));
   std::partial_sort(threads.begin(), end, threads.end(), [](const ThreadView* a, const ThreadView* b) {
@@ -181,6 +180,8 @@ void add_threads_of_site(Finding& finding, const HostCase& host, const ProcessVi
     finding.threads.push_back(node == kWaitsForNobody ? finding_thread(process, **thread)
                                                       : finding_thread(host.threads()[node]));
   }
+  for (auto thread = end; thread != threads.end(); ++thread)
+    add_member(finding, process.key.tid, (*thread)->key);
 }
 
 std::string name_of(const CaseThread& of) {

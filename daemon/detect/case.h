@@ -67,19 +67,20 @@ FindingThread finding_thread(const ProcessView& process, const ThreadView& threa
 // Takes over the stack, and what else was seen of it there, where it is still in the same sleep.
 void fill_from(FindingThread& thread, const Inspection& inspection);
 
-// Notes that the finding concerns that thread. More than kMostFindingMembers (as many threads as a daemon
-// keeps unless told otherwise) are left out, and so is a thread of which it is not known when it began.
+// Notes that it concerns that one beside its `threads`. More than kMostFindingMembers (as many threads as a
+// daemon keeps unless told otherwise) are left out, and so is a thread of which it is not known when it
+// began.
 constexpr size_t kMostFindingMembers = 262'144;
 void add_member(Finding& finding, uint32_t pid, const TaskKey& thread);
 void add_member(Finding& finding, const CaseThread& thread);
 
-// Adds threads to those of a finding, the longest blocked first, up to kMostFindingThreads in all; as
-// members all of them.
+// Adds threads to those of a finding, the longest blocked first, up to kMostFindingThreads in all; the
+// rest as members.
 constexpr size_t kMostFindingThreads = 32;
 void add_threads(Finding& finding, const HostCase& host, std::vector<size_t> nodes);
 
 // Adds the threads of `process`, but for its leader, that were made at `site` (0: not known), up to
-// kMostFindingThreads in all: the longest blocked first, those that work follow. As members all of them.
+// kMostFindingThreads in all: the longest blocked first, those that work follow. The rest as members.
 void add_threads_of_site(Finding& finding, const HostCase& host, const ProcessView& process, uint32_t site);
 
 // "thread 814 (worker-1) of process 812 (api)"; names are bytes.

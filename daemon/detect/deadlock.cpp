@@ -75,7 +75,6 @@ Finding finding_of(const HostCase& host, const WaitRoot& root) {
     keys.push_back(host.threads()[index].thread->key);
     finding.threads.push_back(finding_thread(host.threads()[index]));
     finding.threads.back().via = host.threads()[index].seen.edge->via;
-    add_member(finding, host.threads()[index]);
   }
   finding.id = finding_id(finding.kind, first.process->key, keys);
   finding.chain = finding.threads.size();
@@ -101,7 +100,6 @@ Finding parked_finding(const HostCase& host, size_t index, const std::vector<siz
                   .process = finding_process(*parked.process)};
   finding.id = finding_id(finding.kind, parked.process->key, {parked.thread->key});
   finding.threads.push_back(finding_thread(parked));
-  add_member(finding, parked);
   finding.chain = 1;
   add_threads(finding, host, waiters);
   finding.count = 1 + waiters.size();

@@ -91,8 +91,8 @@ struct Finding {
       {};            // the root first, in a cycle in its order; then the longest blocked
   size_t chain = 0;  // so many of `threads`, the first ones, are the chain's or the cycle's
   std::optional<uint64_t> since_boot_ns = {};  // when it began, as far as that is known
-  // All threads that are concerned and known one by one, those of `threads` too, in no order. From the
-  // detectors to the FindingBook, which keeps them while the finding lasts; empty everywhere else
+  // Those concerned that `threads` has no room for, as far as they are known one by one, in no order. From
+  // the detectors to the FindingBook, which keeps them while the finding lasts; empty everywhere else
   // (FindingMarks tells).
   std::vector<FindingMember> members = {};
   std::vector<Evidence> evidence = {};

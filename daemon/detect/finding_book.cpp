@@ -64,7 +64,10 @@ FindingBook::Changes FindingBook::update(std::vector<Finding> found, const Snaps
       ++dropped_;
       continue;
     }
-    members_[finding.id] = std::exchange(finding.members, {});
+    if (finding.members.empty())
+      members_.erase(finding.id);
+    else
+      members_[finding.id] = std::exchange(finding.members, {});
     if (known == live_.end()) {
       auto kept = std::make_shared<KeptFinding>();
       kept->first_boot_ns = kept->last_boot_ns = kept->told_boot_ns = now;

@@ -75,7 +75,7 @@ class FindingBook {
   // One that lasts, as of the last update; null: there is none. Good until the next one.
   const Finding* find(const std::string& id) const;
 
-  // All threads that one which lasts concerned when it was last found; empty: it was not yet in this run.
+  // Whom one that lasts concerned, beside its `threads`, when it was last found.
   // Good until the next update.
   std::span<const FindingMember> members(const std::string& id) const;
 

@@ -14,15 +14,6 @@ const ProcessView* process_of(const Snapshot& snapshot, const FindingMember& mem
   return is_it ? process : nullptr;
 }
 
-// Of one of an earlier run that has not been found again, no more is known than was kept.
-std::vector<FindingMember> members_kept(const Finding& finding) {
-  std::vector<FindingMember> members;
-  for (const FindingThread& thread : finding.threads)
-    if (thread.key.tid != 0 && thread.key.start_boot_ns != 0)
-      members.push_back({thread.pid, thread.key.tid, thread.key.start_boot_ns});
-  return members;
-}
-
 }  // namespace
 
 FindingMarks::FindingMarks(std::vector<KeptFindingPtr> ranked, const FindingBook& book,
@@ -32,16 +23,16 @@ FindingMarks::FindingMarks(std::vector<KeptFindingPtr> ranked, const FindingBook
     const Finding& finding = findings_[i]->finding;
     const TaskKey& process = finding.process.key;
     processes_.push_back({process.tid, i, process.start_boot_ns});
-    std::vector<FindingMember> kept;
-    std::span<const FindingMember> members = book.members(finding.id);
-    if (members.empty()) members = kept = members_kept(finding);
     uint32_t last_pid = process.tid;  // most are of one process
-    for (const FindingMember& member : members) {
+    const auto add = [&](const FindingMember& member) {
       threads_.push_back({member.tid, i, member.start_boot_ns});
-      if (std::exchange(last_pid, member.pid) == member.pid) continue;
+      if (std::exchange(last_pid, member.pid) == member.pid) return;
       if (const ProcessView* other = process_of(snapshot, member))
         processes_.push_back({other->key.tid, i, other->key.start_boot_ns});
-    }
+    };
+    for (const FindingThread& thread : finding.threads)
+      add({thread.pid, thread.key.tid, thread.key.start_boot_ns});
+    for (const FindingMember& member : book.members(finding.id)) add(member);
   }
   keep_worst(threads_);
   keep_worst(processes_);

@@ -16,8 +16,8 @@ namespace loiter {
 class FindingMarks {
  public:
   FindingMarks() = default;
-  // `ranked`: those that last, the worst first; `book` has their members. A process is marked where a finding
-  // is of it, and where one concerns a thread of it, as `snapshot` has the process.
+  // `ranked`: those that last, the worst first; `book` has who else they concern. A process is marked where a
+  // finding is of it, and where one concerns a thread of it, as `snapshot` has the process.
   FindingMarks(std::vector<KeptFindingPtr> ranked, const FindingBook& book, const Snapshot& snapshot);
 
   // Null: none concerns it, or only another one with the same number. Good as long as this.

@@ -82,7 +82,6 @@ Finding finding_of(const HostCase& host, const Orphan& orphan) {
                   .certainty = certainty_of(host, first),
                   .process = finding_process(*first.process)};
   finding.threads.push_back(finding_thread(first));
-  add_member(finding, first);
   finding.threads.back().via = "lock";
   finding.chain = 1;
   add_threads(finding, host, orphan.direct);

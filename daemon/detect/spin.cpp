@@ -39,9 +39,10 @@ Finding finding_of(const HostCase& host, const ProcessView& process, const std::
                   .process = finding_process(process),
                   .count = spinners.size()};
   for (const Spinner& spinner : spinners) {
-    add_member(finding, process.key.tid, spinner.thread->key);
     if (finding.threads.size() < kMostFindingThreads)
       finding.threads.push_back(finding_thread(process, *spinner.thread));
+    else
+      add_member(finding, process.key.tid, spinner.thread->key);
   }
   finding.since_boot_ns = first.run->busy_since_boot_ns;
   finding.evidence = {{"threshold_ns", host.thresholds().spin_ns},

@@ -124,9 +124,10 @@ Finding finding_of(const HostCase& host, Group group) {
                   .process = finding_process(*first.process),
                   .count = group.members.size()};
   for (const Starved& member : group.members) {
-    add_member(finding, member.process->key.tid, member.thread->key);
     if (finding.threads.size() < kMostFindingThreads)
       finding.threads.push_back(finding_thread(*member.process, *member.thread));
+    else
+      add_member(finding, member.process->key.tid, member.thread->key);
   }
   finding.since_boot_ns = first.never_ran ? first.run->starved_since_boot_ns : first.run->busy_since_boot_ns;
   add_evidence(finding, host, group);

@@ -88,12 +88,14 @@ Finding finding_of(const HostCase& host, const Key& key, const Group& group, siz
                   .severity = Severity::warning,
                   .certainty = Certainty::likely,
                   .process = finding_process(*root.process)};
-  for (const size_t at : way) add_member(finding, host.threads()[at]);
   for (auto at = way.rbegin(); at != way.rend(); ++at) {
+    if (finding.threads.size() == kMostFindingThreads) {
+      add_member(finding, host.threads()[*at]);
+      continue;
+    }
     finding.threads.push_back(finding_thread(host.threads()[*at]));
     if (host.threads()[*at].seen.edge && host.threads()[*at].seen.edge->via)
       finding.threads.back().via = host.threads()[*at].seen.edge->via;
-    if (finding.threads.size() == kMostFindingThreads) break;
   }
   finding.chain = finding.threads.size();
   std::vector<size_t> chain = way;  // which may be as long as there are members

@@ -118,9 +118,11 @@ std::optional<Finding> overdue_finding(const HostCase& host, const ProcessView& 
   Finding finding = finding_of(process, told, members, 0);
   const bool growing = grows(members, now, thresholds);
   if (members.size() < thresholds.unjoined_least && !growing) finding.severity = Severity::info;
-  for (const UnjoinedMember* thread : members) add_member(finding, process.key.tid, thread->task);
-  for (size_t i = 0; i < std::min(members.size(), kMostFindingThreads); ++i)
-    finding.threads.push_back(thread_of(process, told, *members[i]));
+  for (size_t i = 0; i < members.size(); ++i)
+    if (i < kMostFindingThreads)
+      finding.threads.push_back(thread_of(process, told, *members[i]));
+    else
+      add_member(finding, process.key.tid, members[i]->task);
   finding.since_boot_ns = members.front()->since_boot_ns;
   finding.evidence.push_back({"threshold_ns", thresholds.unjoined_ns});
   finding.evidence.push_back({"oldest_ns", age_of(*members.front(), now)});

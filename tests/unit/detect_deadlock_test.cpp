@@ -29,6 +29,7 @@ std::vector<uint32_t> members_of(const Finding& finding) {
     EXPECT_EQ(member.start_boot_ns, member.tid * 1000) << "as MadeCase has them";
     tids.push_back(member.tid);
   }
+  for (const FindingThread& thread : finding.threads) tids.push_back(thread.key.tid);
   std::ranges::sort(tids);
   EXPECT_EQ(std::ranges::adjacent_find(tids), tids.end());
   return tids;
