@@ -3,18 +3,31 @@
 #include <algorithm>
 #include <compare>
 #include <map>
+#include <span>
 #include <utility>
 
 namespace loiter {
 namespace {
 
-// What threads of one cohort have in common. Numbers of places are good for one look, as stacks are.
+// Those of a stack, which are the look's. They are good for that look alone.
+struct Places {
+  std::span<const uint32_t> numbers;
+  friend bool operator==(const Places& a, const Places& b) {
+    return std::ranges::equal(a.numbers, b.numbers);
+  }
+  friend auto operator<=>(const Places& a, const Places& b) {
+    return std::lexicographical_compare_three_way(a.numbers.begin(), a.numbers.end(), b.numbers.begin(),
+                                                  b.numbers.end());
+  }
+};
+
+// What threads of one cohort have in common.
 struct Key {
   bool leads = false;
   uint32_t site = 0;
   std::string routine;  // where the site is not known
   bool looked_at = false;
-  std::vector<uint32_t> places;
+  Places places;
   int state = 0;
   int64_t syscall = -1;
   friend auto operator<=>(const Key&, const Key&) = default;
@@ -48,7 +61,7 @@ Key key_of(const ProcessView& process, const ThreadView& thread, const SeenThrea
   if (key.site == 0) key.routine = routine_of(seen);
   if (const Stack* stack = stack_of(seen); stack && !stack->places.empty()) {
     key.looked_at = true;
-    key.places = stack->places;
+    key.places = {stack->places};
   } else if (is_blocked(thread.state)) {
     key.state = 1 + static_cast<int>(thread.state);
     key.syscall = thread.syscall;
