@@ -7,8 +7,9 @@
  *
  * Four slots are an array of their own. An array of 32 KiB comes from kmalloc (bpf_map_area_alloc(),
  * kernel/bpf/syscall.c) and so lies in the kernel's linear map, which large pages cover. In one array of all
- * slots (vmalloc, or what the daemon could map: pages of 4 KiB) each was a page walk, under a hypervisor 0.7
- * us of the 1.2 that a slice cost its creator; of these it is 0.2 (measured on EPYC).
+ * slots (vmalloc, or what the daemon could map: pages of 4 KiB) the first touch of each was a page walk:
+ * under a hypervisor 0.7 us of the 1.85 that a birth with a slice took. So it takes 1.2 to 1.3 in all
+ * (measured on EPYC, kernel.bpf_stats_enabled).
  *
  * A slice is taken of every thread's creator but for two bounds. Each process has a token bucket, so that one
  * that makes 20,000 threads a second is sampled; and there are no more slots than LOITER_SLICES, which the
