@@ -158,6 +158,7 @@ std::vector<Finding> find_starved(const HostCase& host, const History& history, 
     group.members.push_back(starved);
   });
   std::vector<Finding> findings;
+  findings.reserve(groups.size());
   for (auto& [key, group] : groups) findings.push_back(finding_of(host, std::move(group)));
   return findings;
 }
