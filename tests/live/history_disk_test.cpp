@@ -2,14 +2,13 @@
 // gets an answer, what is found is told, and what is missing is said.
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/mount.h>
 
 #include <filesystem>
 #include <memory>
 
 #include "tests/lib/await.h"
-#include "tests/lib/corpus.h"
 #include "tests/lib/daemon.h"
+#include "tests/lib/history.h"
 #include "tests/lib/paths.h"
 #include "tests/lib/proc.h"
 
@@ -20,34 +19,13 @@ using nlohmann::json;
 
 class HistoryDisk : public ::testing::Test {
  protected:
-  static std::unique_ptr<CorpusProgram> deadlocked() {
-    for (const json& entry : corpus_entries("faulty")) {
-      if (entry.at("name") != "order_two") continue;
-      auto program = std::make_unique<CorpusProgram>(entry, 1000);
-      if (!program->is_ready()) throw std::runtime_error("order_two does not come to its state");
-      return program;
-    }
-    throw std::runtime_error("there is no program order_two");
-  }
-
-  static std::unique_ptr<Daemon> daemon_that_keeps(const std::string& state_dir) {
-    return std::make_unique<Daemon>(
-        std::vector<std::string>{"--state-dir", state_dir, "--history-interval", "1s"});
-  }
-
-  static json status_of(const Daemon& daemon) { return daemon.status().at("history"); }
-
   static ::testing::AssertionResult await_state(const Daemon& daemon, const std::string& state) {
-    return await("the history is " + state, [&] { return status_of(daemon).at("state") == state; });
+    return await("the history is " + state, [&] { return history_status(daemon).at("state") == state; });
   }
 
-  // As the daemon finds it by itself: a verdict of now looks into all of the host first, on which another
-  // test may run a hundred faulty programs.
   static ::testing::AssertionResult await_found(const Daemon& daemon, pid_t pid) {
-    return await(
-        "it is found",
-        [&] { return !daemon.get("/v1/findings?pid=" + std::to_string(pid)).at("findings").empty(); },
-        std::chrono::minutes(4));
+    json findings;
+    return test::await_found(daemon, pid, findings);
   }
 
   static std::string doctor(const Daemon& daemon) {
@@ -84,11 +62,11 @@ TEST_F(HistoryDisk, WithoutAServiceThereIsOneLineThatSaysWhatToDo) {
 
 TEST_F(HistoryDisk, WithoutAServiceWhatOneLeftIsTold) {
   TempDir dir;
-  const auto program = deadlocked();
+  const auto program = start_faulty("order_two");
   {
-    const auto daemon = daemon_that_keeps(dir.file("state"));
+    const auto daemon = daemon_on(dir.file("state"));
     ASSERT_TRUE(await_found(*daemon, program->pid()));
-    ASSERT_TRUE(await("it is written", [&] { return status_of(*daemon).at("findings_written") > 0; }));
+    ASSERT_TRUE(await("it is written", [&] { return history_status(*daemon).at("findings_written") > 0; }));
   }
   const RunResult told = without_service(dir.file("state"), std::to_string(program->pid()));
   EXPECT_EQ(told.status.code, 0) << told.err;
@@ -101,38 +79,20 @@ TEST_F(HistoryDisk, WithoutAServiceWhatOneLeftIsTold) {
 
 // --- a file system that is read-only ---------------------------------------------------------------------
 
-// A tmpfs for the time of a test.
-class RamDisk {
- public:
-  RamDisk() {
-    if (mount("tmpfs", dir_.path().c_str(), "tmpfs", 0, "size=8m,mode=0700"))
-      throw std::runtime_error("mount failed");
-  }
-  ~RamDisk() { umount2(dir_.path().c_str(), MNT_DETACH); }
-  std::string file(const std::string& name) const { return dir_.file(name); }
-  void make_writable(bool writable) const {
-    const unsigned long flags = MS_REMOUNT | (writable ? 0UL : static_cast<unsigned long>(MS_RDONLY));
-    if (mount("tmpfs", dir_.path().c_str(), "tmpfs", flags, "size=8m,mode=0700"))
-      throw std::runtime_error("remount failed");
-  }
-
- private:
-  TempDir dir_;
-};
-
 TEST_F(HistoryDisk, AReadOnlyOneIsSaidOnceAndReadAllTheSame) {
-  RamDisk disk;
-  const auto program = deadlocked();
+  RamDisk disk("8m");
+  const auto program = start_faulty("order_two");
   const std::string of_it = "/v1/history?pid=" + std::to_string(program->pid());
   {
-    const auto daemon = daemon_that_keeps(disk.file("state"));
+    const auto daemon = daemon_on(disk.file("state"));
     ASSERT_TRUE(await_found(*daemon, program->pid()));
-    ASSERT_TRUE(await("it is written", [&] { return status_of(*daemon).at("findings_written") > 0; }));
+    ASSERT_TRUE(await("it is written", [&] { return history_status(*daemon).at("findings_written") > 0; }));
   }
   disk.make_writable(false);
-  const auto daemon = daemon_that_keeps(disk.file("state"));
-  ASSERT_TRUE(await("it has been tried again", [&] { return status_of(*daemon).at("failed_writes") >= 2; }));
-  const json status = status_of(*daemon);
+  const auto daemon = daemon_on(disk.file("state"));
+  ASSERT_TRUE(
+      await("it has been tried again", [&] { return history_status(*daemon).at("failed_writes") >= 2; }));
+  const json status = history_status(*daemon);
   EXPECT_EQ(status.at("state"), "failing");
   const std::string failure = status.at("failure");
   EXPECT_NE(failure.find("Read-only file system"), std::string::npos) << failure;
@@ -144,19 +104,19 @@ TEST_F(HistoryDisk, AReadOnlyOneIsSaidOnceAndReadAllTheSame) {
 
   disk.make_writable(true);
   ASSERT_TRUE(await_state(*daemon, "writing"));
-  EXPECT_EQ(status_of(*daemon).at("set_aside"), json::array());
+  EXPECT_EQ(history_status(*daemon).at("set_aside"), json::array());
   EXPECT_EQ(times_said(*daemon, "the history is written again"), 1u) << daemon->log();
 }
 
 TEST_F(HistoryDisk, AReadOnlyOneWithoutAHistoryIsSaid) {
-  RamDisk disk;
+  RamDisk disk("8m");
   disk.make_writable(false);
-  const auto program = deadlocked();
-  const auto daemon = daemon_that_keeps(disk.file("state"));
+  const auto program = start_faulty("order_two");
+  const auto daemon = daemon_on(disk.file("state"));
   ASSERT_TRUE(await_state(*daemon, "failing"));
-  EXPECT_NE(status_of(*daemon).at("failure").get<std::string>().find("Read-only file system"),
+  EXPECT_NE(history_status(*daemon).at("failure").get<std::string>().find("Read-only file system"),
             std::string::npos)
-      << status_of(*daemon);
+      << history_status(*daemon);
   EXPECT_TRUE(await_found(*daemon, program->pid()));
   EXPECT_EQ(daemon->request("/v1/history").status, 503u);
 }
@@ -204,10 +164,10 @@ class FreezableDisk {
 TEST_F(HistoryDisk, OneThatHangsDelaysNobodyElse) {
   FreezableDisk disk;
   if (!disk.make()) GTEST_SKIP() << "no ext4 on a loop device here";
-  const auto daemon = daemon_that_keeps(disk.file("state"));
-  ASSERT_TRUE(await("it writes", [&] { return status_of(*daemon).at("counts_written") > 0; }));
+  const auto daemon = daemon_on(disk.file("state"));
+  ASSERT_TRUE(await("it writes", [&] { return history_status(*daemon).at("counts_written") > 0; }));
   disk.freeze();
-  const auto program = deadlocked();
+  const auto program = start_faulty("order_two");
   ASSERT_TRUE(await_found(*daemon, program->pid()));
   const uint64_t passes = daemon->status().at("census").at("passes");
   ASSERT_TRUE(await("censuses go on", [&] {
@@ -215,11 +175,11 @@ TEST_F(HistoryDisk, OneThatHangsDelaysNobodyElse) {
   }));
   // Told by whom it holds up for ten seconds, dropped when no more fits.
   ASSERT_TRUE(await_state(*daemon, "failing"));
-  const std::string failure = status_of(*daemon).at("failure");
+  const std::string failure = history_status(*daemon).at("failure");
   EXPECT_NE(failure.find("has not answered"), std::string::npos) << failure;
   EXPECT_NE(doctor(*daemon).find("has not answered"), std::string::npos) << doctor(*daemon);
   ASSERT_TRUE(
-      await("what is dropped is counted", [&] { return status_of(*daemon).at("dropped_periods") > 0; }));
+      await("what is dropped is counted", [&] { return history_status(*daemon).at("dropped_periods") > 0; }));
   EXPECT_EQ(times_said(*daemon, "has not answered"), 1u) << daemon->log();
   const unsigned asked = daemon->request("/v1/history").status;  // reading may hang as well
   EXPECT_TRUE(asked == 200 || asked == 503) << asked;
@@ -227,16 +187,16 @@ TEST_F(HistoryDisk, OneThatHangsDelaysNobodyElse) {
   disk.thaw();
   ASSERT_TRUE(await_state(*daemon, "writing"));
   ASSERT_TRUE(await("what was found meanwhile is written",
-                    [&] { return status_of(*daemon).at("findings_written") > 0; }));
-  EXPECT_EQ(status_of(*daemon).at("failed_writes"), 0);
+                    [&] { return history_status(*daemon).at("findings_written") > 0; }));
+  EXPECT_EQ(history_status(*daemon).at("failed_writes"), 0);
 }
 
 // A thread at a frozen disk cannot end, and nor can its process: all but that is done by then.
 TEST_F(HistoryDisk, OneThatHangsHoldsUpNoEnd) {
   FreezableDisk disk;
   if (!disk.make()) GTEST_SKIP() << "no ext4 on a loop device here";
-  const auto daemon = daemon_that_keeps(disk.file("state"));
-  ASSERT_TRUE(await("it writes", [&] { return status_of(*daemon).at("counts_written") > 0; }));
+  const auto daemon = daemon_on(disk.file("state"));
+  ASSERT_TRUE(await("it writes", [&] { return history_status(*daemon).at("counts_written") > 0; }));
   disk.freeze();
   const pid_t pid = daemon->pid();
   ASSERT_TRUE(await("its thread is at the disk", [&] {

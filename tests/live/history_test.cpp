@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -11,8 +10,8 @@
 #include <memory>
 
 #include "tests/lib/await.h"
-#include "tests/lib/corpus.h"
 #include "tests/lib/daemon.h"
+#include "tests/lib/history.h"
 #include "tests/lib/paths.h"
 #include "tests/lib/workload.h"
 
@@ -21,41 +20,14 @@ namespace {
 
 using nlohmann::json;
 
-std::unique_ptr<CorpusProgram> start(const std::string& name) {
-  for (const json& entry : corpus_entries("faulty")) {
-    if (entry.at("name") != name) continue;
-    auto program = std::make_unique<CorpusProgram>(entry, 1000);
-    if (!program->is_ready()) throw std::runtime_error(name + " does not come to its state");
-    return program;
-  }
-  throw std::runtime_error("there is no program " + name);
-}
-
-std::unique_ptr<Daemon> daemon_on(const std::string& state_dir) {
-  return std::make_unique<Daemon>(
-      std::vector<std::string>{"--state-dir", state_dir, "--history-interval", "1s"});
-}
-
 json findings_of(const Daemon& daemon, pid_t pid) {
   return daemon.get("/v1/findings?fresh=1&pid=" + std::to_string(pid)).at("findings");
 }
 
-// As the daemon finds it by itself: a verdict of now looks into all of the host first, on which another test
-// may run a hundred faulty programs.
 json found_of(const Daemon& daemon, pid_t pid) {
   json findings;
-  EXPECT_TRUE(await(
-      "it is found",
-      [&] {
-        findings = daemon.get("/v1/findings?pid=" + std::to_string(pid)).at("findings");
-        return !findings.empty();
-      },
-      std::chrono::minutes(4)));
+  EXPECT_TRUE(await_found(daemon, pid, findings));
   return findings.at(0);
-}
-
-json history_status(const Daemon& daemon) {
-  return daemon.status().at("history");
 }
 
 json history_of(const Daemon& daemon, pid_t pid, const std::string& more = "") {
@@ -77,7 +49,7 @@ bool was_raised(const Daemon& daemon, const std::string& id) {
 
 TEST(History, AFindingLastsOverARestart) {
   TempDir dir;
-  auto program = start("order_two");
+  auto program = start_faulty("order_two");
   json before;
   {
     auto daemon = daemon_on(dir.file("state"));
@@ -105,7 +77,7 @@ TEST(History, AFindingLastsOverARestart) {
 
 TEST(History, OneWhoseProcessEndedMeanwhileIsResolvedAndStillExplained) {
   TempDir dir;
-  auto program = start("order_two");
+  auto program = start_faulty("order_two");
   const pid_t pid = program->pid();
   json before;
   {
@@ -148,7 +120,7 @@ TEST(History, OneWhoseProcessEndedMeanwhileIsResolvedAndStillExplained) {
 
 TEST(History, ADaemonThatIsKilledLosesNothingThatWasWritten) {
   TempDir dir;
-  auto program = start("ring_three");
+  auto program = start_faulty("ring_three");
   json before;
   for (int i = 0; i < 3; ++i) {
     auto daemon = daemon_on(dir.file("state"));
@@ -170,7 +142,7 @@ TEST(History, ADaemonThatIsKilledLosesNothingThatWasWritten) {
 
 TEST(History, NumbersOfThreadsAreKeptWithTheGapsBetween) {
   TempDir dir;
-  auto program = start("many_behind_one");  // a few dozen threads
+  auto program = start_faulty("many_behind_one");  // a few dozen threads
   const pid_t pid = program->pid();
   uint64_t live = 0;
   for (int i = 0; i < 2; ++i) {
@@ -218,30 +190,17 @@ TEST(History, ADamagedFileIsSetAsideAndNamed) {
   EXPECT_EQ(file.st_mode & 0777, 0600u);
 }
 
-// A file system of 1 MB for the time of a test.
-class SmallDisk {
- public:
-  SmallDisk() {
-    if (mount("tmpfs", dir_.path().c_str(), "tmpfs", 0, "size=1m,mode=0700"))
-      throw std::runtime_error("mount failed");
+void fill(const RamDisk& disk) {
+  std::ofstream out(disk.file("filler"), std::ios::binary | std::ios::app);
+  const std::string block(4096, 'x');
+  while (out.write(block.data(), block.size()).flush()) {
   }
-  ~SmallDisk() { umount2(dir_.path().c_str(), MNT_DETACH); }
-  std::string file(const std::string& name) const { return dir_.file(name); }
-  void fill() const {
-    std::ofstream out(file("filler"), std::ios::binary | std::ios::app);
-    const std::string block(4096, 'x');
-    while (out.write(block.data(), block.size()).flush()) {
-    }
-  }
-
- private:
-  TempDir dir_;
-};
+}
 
 TEST(History, AFullDiskIsSurvivedAndWritingGoesOn) {
-  SmallDisk disk;
-  disk.fill();
-  auto program = start("order_two");
+  RamDisk disk("1m");
+  fill(disk);
+  auto program = start_faulty("order_two");
   auto daemon = daemon_on(disk.file("state"));
   json status;
   ASSERT_TRUE(
@@ -258,7 +217,7 @@ TEST(History, AFullDiskIsSurvivedAndWritingGoesOn) {
 
   // And full again, in the midst of it.
   ASSERT_TRUE(await("it is told", [&] {
-    disk.fill();  // what a checkpoint gives back too
+    fill(disk);  // what a checkpoint gives back too
     return history_status(*daemon).at("state") == "failing";
   }));
   std::filesystem::remove(disk.file("filler"));
