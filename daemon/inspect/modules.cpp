@@ -11,11 +11,14 @@
 #include <cinttypes>
 #include <cstdio>
 
+#include "daemon/base/clock.h"
+
 namespace loiter {
 namespace {
 
 constexpr size_t kMaxFiles = 3000;  // below StackParser::Limits::modules
 constexpr uint64_t kMaxVdso = 64 * 1024;
+constexpr uint64_t kTryAgainNs = 1'000'000'000;
 constexpr std::string_view kVdso = "[vdso]";
 
 std::string map_files_path(uint32_t pid, const Mapping& mapping) {
@@ -61,7 +64,7 @@ std::vector<CodeMapping> Modules::resolve(uint32_t pid, const std::vector<Mappin
       names_[file.key] = mapping.path;
     }
     if (file.generation != parser_.generation() && !file.refused) give(pid, mapping, file);
-    if (!file.refused && file.facts.valid) entry.module = file.key;
+    if (file.generation == parser_.generation() && !file.refused && file.facts.valid) entry.module = file.key;
   }
   return code;
 }
@@ -92,14 +95,23 @@ Result<Fd> Modules::copy_vdso(uint32_t pid, const Mapping& mapping) {
   return copy;
 }
 
+// Another process may well open it, and this one where it was mapped anew: the C library must not be refused
+// for good because somebody ended just when it was to be opened.
+bool Modules::failed_just_now(uint32_t pid, const Mapping& mapping, const File& file) {
+  return file.failed.pid == pid && file.failed.start == mapping.start && file.failed.end == mapping.end &&
+         monotonic_now_ns() - file.failed.monotonic_ns < kTryAgainNs;
+}
+
 void Modules::give(uint32_t pid, const Mapping& mapping, File& file) {
-  last_given_ = &file;
-  file.generation = parser_.generation();
+  if (failed_just_now(pid, mapping, file)) return;
+  const uint64_t restarts = opener_.restarts();
   auto opened = open_mapped(pid, mapping);
   if (!opened) {
-    file.refused = true;
+    file.refused = opener_.restarts() != restarts;
+    file.failed = {pid, mapping.start, mapping.end, monotonic_now_ns()};
     return;
   }
+  file.generation = parser_.generation();
   auto facts = parser_.add(ParserOp::add_module, file.key, std::move(*opened));
   if (!facts || !facts->valid) {
     file.refused = true;
@@ -107,7 +119,7 @@ void Modules::give(uint32_t pid, const Mapping& mapping, File& file) {
   }
   file.facts = std::move(*facts);
   if (!file.facts.has_lines && mapping.path != kVdso) give_debug_file(pid, mapping, file);
-  if (file.generation == parser_.generation()) last_given_ = nullptr;
+  file.refused = file.generation != parser_.generation();  // its debug file was the end of the parser
 }
 
 // Where gdb looks: by build id, then by .gnu_debuglink beside the file and under /usr/lib/debug; under the
@@ -172,18 +184,12 @@ ModuleKey Modules::perf_map(uint32_t pid, uint32_t ns_pid, uint32_t uid) {
   return key;
 }
 
-void Modules::blame_last() {
-  if (last_given_) last_given_->refused = true;
-  last_given_ = nullptr;
-}
-
 void Modules::forget_old() {
   if (files_.size() < kMaxFiles) return;
   std::vector<uint64_t> uses;
   for (const auto& [id, file] : files_) uses.push_back(file.used);
   std::nth_element(uses.begin(), uses.begin() + uses.size() / 2, uses.end());
   uint64_t keep_after = uses[uses.size() / 2];
-  last_given_ = nullptr;
   std::erase_if(files_, [&](const auto& item) {
     if (item.second.used > keep_after) return false;
     parser_.forget(item.second.key);

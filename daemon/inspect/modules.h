@@ -35,13 +35,18 @@ class Modules {
   // The file behind a mapping, as it is mapped.
   Result<Fd> open_mapped(uint32_t pid, const Mapping& mapping);
 
-  // The parser could not live with one of these: they are not given to it again.
-  void blame_last();
-
  private:
+  // By which mapping a file could not be opened: its process may have ended, or mapped it anew.
+  struct Failure {
+    uint32_t pid = 0;
+    uint64_t start = 0;
+    uint64_t end = 0;
+    uint64_t monotonic_ns = 0;
+  };
   struct File {
     ModuleKey key = 0;
-    bool refused = false;         // could not be opened, or is no ELF file
+    bool refused = false;         // it is no ELF file, opening it hung, or the parser could not live with it
+    Failure failed;               // the last one
     uint64_t generation = ~0ULL;  // of the parser that knows it
     uint64_t used = 0;
     ModuleFacts facts;
@@ -49,6 +54,7 @@ class Modules {
   using Id = std::tuple<uint32_t, uint32_t, uint64_t, std::string>;  // device, inode, path
 
   void give(uint32_t pid, const Mapping& mapping, File& file);
+  static bool failed_just_now(uint32_t pid, const Mapping& mapping, const File& file);
   Result<Fd> copy_vdso(uint32_t pid, const Mapping& mapping);
   void give_debug_file(uint32_t pid, const Mapping& mapping, File& file);
   bool try_debug_file(uint32_t pid, const std::string& path, File& file);
@@ -62,7 +68,6 @@ class Modules {
   std::map<uint32_t, ModuleKey> perf_maps_;  // by pid: the one before, to be forgotten
   ModuleKey last_key_ = 0;
   uint64_t tick_ = 0;
-  File* last_given_ = nullptr;
 };
 
 }  // namespace loiter

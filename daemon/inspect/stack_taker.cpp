@@ -64,7 +64,6 @@ Result<UnwindReply> StackTaker::unwind(const StackWish& wish, const std::vector<
     auto reply = parser_.unwind(request, jobs);
     if (reply) return reply;
     last = reply.error();
-    modules_.blame_last();
   }
   return last;
 }
