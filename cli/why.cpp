@@ -72,7 +72,7 @@ json why_document(const json& tree, const json& chains, const Chains& parsed, co
 Result<int> run_why(Client& client, const Options& options, Output& out) {
   const std::string path = "/v1/processes/" + std::to_string(options.pid.value_or(0));
   // The threads first, so that the chains are of a picture no older.
-  Result<json> tree_document = client.get(Target(path).with("fresh", 1).text());
+  Result<json> tree_document = client.get(Target(path).with("fresh", 1).with("ended", 0).text());
   if (!tree_document) return tree_document.error();
   Result<Tree> tree = parse_tree(*tree_document);
   if (!tree) return tree.error();

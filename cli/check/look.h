@@ -42,7 +42,7 @@ class EndLook {
   Result<std::vector<uint32_t>> family(uint32_t pid);
 
  private:
-  Result<nlohmann::json> fetch_tree(uint32_t pid, bool fresh);
+  Result<nlohmann::json> fetch_tree(uint32_t pid, bool ended = false);
   Status fetch_findings(EndDocuments& documents, const std::vector<nlohmann::json>& threads);
   void fetch_stacks(EndDocuments& documents);
   void fetch_unjoined(EndDocuments& documents);

@@ -219,7 +219,7 @@ Answer Api::process(const Picture& picture, const Request& request, uint64_t thr
   if (path.part.empty())
     return {200, process_document(picture, *process, threshold_ns,
                                   inspection ? inspection->inspection.get() : nullptr,
-                                  flag_in(request, "origins"), marks)};
+                                  {flag_in(request, "origins"), !says_no(request, "ended")}, marks)};
   if (path.part == "pthreads") return {200, pthreads_document(picture, *process)};
   if (path.part == "origins")
     return process->ended_boot_ns

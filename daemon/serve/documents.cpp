@@ -242,7 +242,7 @@ std::string processes_document(const Picture& picture, uint64_t threshold_ns, co
 }
 
 std::string process_document(const Picture& picture, const ProcessView& process, uint64_t threshold_ns,
-                             const Inspection* inspection, bool origins, const FindingMarks* marks) {
+                             const Inspection* inspection, ThreadParts parts, const FindingMarks* marks) {
   const Snapshot& snapshot = *picture.snapshot;
   DocumentWriter document = begin_document(snapshot);
   document.field("threshold_ns", threshold_ns);
@@ -252,16 +252,20 @@ std::string process_document(const Picture& picture, const ProcessView& process,
   document.field("process", row);
   document.array_of_text("threads", process.threads, [&](const ThreadView& thread) {
     std::string text = dump(thread_row(snapshot, process, thread, threshold_ns, inspection, marks));
-    return origins ? with_field(std::move(text), "created_by", sites.created_by(thread)) : text;
+    return parts.origins ? with_field(std::move(text), "created_by", sites.created_by(thread)) : text;
   });
-  std::vector<const EndedThread*> ended;
-  for (const EndedThread& thread : snapshot.ended)
-    if (thread.tgid == process.key.tid && thread.process_start_boot_ns == process.key.start_boot_ns)
-      ended.push_back(&thread);
-  document.array_of_text("ended_threads", ended, [&](const EndedThread* thread) {
-    std::string text = dump(ended_row(snapshot, *thread, marks));
-    return origins ? with_field(std::move(text), "created_by", sites.created_by(*thread)) : text;
-  });
+  if (parts.ended) {
+    std::vector<const EndedThread*> ended;
+    for (const EndedThread& thread : snapshot.ended)
+      if (thread.tgid == process.key.tid && thread.process_start_boot_ns == process.key.start_boot_ns)
+        ended.push_back(&thread);
+    document.array_of_text("ended_threads", ended, [&](const EndedThread* thread) {
+      std::string text = dump(ended_row(snapshot, *thread, marks));
+      return parts.origins ? with_field(std::move(text), "created_by", sites.created_by(*thread)) : text;
+    });
+  } else {
+    document.field("ended_threads", nullptr);
+  }
   document.field("ended_dropped", process.ended_dropped);
   return std::move(document).finish();
 }

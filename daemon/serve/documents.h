@@ -21,10 +21,14 @@ std::string status_document(const Picture& picture, size_t event_streams,
 // `marks`: which findings concern whom; null: nothing has been judged.
 std::string processes_document(const Picture& picture, uint64_t threshold_ns,
                                const FindingMarks* marks = nullptr);
-// `inspection`: what the process's threads wait for; null: not looked at. `origins`: each with where it was
-// made.
+// What of its threads is told: where each was made; those that have ended.
+struct ThreadParts {
+  bool origins = false;
+  bool ended = true;
+};
+// `inspection`: what the process's threads wait for; null: not looked at.
 std::string process_document(const Picture& picture, const ProcessView& process, uint64_t threshold_ns,
-                             const Inspection* inspection = nullptr, bool origins = false,
+                             const Inspection* inspection = nullptr, ThreadParts parts = {},
                              const FindingMarks* marks = nullptr);
 std::string error_document(std::string_view code, std::string_view message);
 

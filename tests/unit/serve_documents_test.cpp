@@ -193,6 +193,16 @@ TEST(ProcessDocument, HoldsWhatTheContractNames) {
                             "finding": null})"));
 }
 
+TEST(ProcessDocument, LeavesOutTheEndedThreadsWhereNobodyAsksForThem) {
+  auto picture = sample();
+  const ProcessView& process = *picture->snapshot->find(100);
+  json all = json::parse(process_document(*picture, process, kSecond));
+  const json without = json::parse(process_document(*picture, process, kSecond, nullptr, {.ended = false}));
+  EXPECT_TRUE(without.at("ended_threads").is_null()) << "none would be another answer";
+  all["ended_threads"] = nullptr;
+  EXPECT_EQ(without, all);
+}
+
 TEST(ProcessDocument, RowsAreMarkedWithTheWorstFindingAboutThem) {
   auto picture = sample();
   const ProcessView& process = *picture->snapshot->find(100);
@@ -206,7 +216,7 @@ TEST(ProcessDocument, RowsAreMarkedWithTheWorstFindingAboutThem) {
   book.update({deadlock, leak}, *picture->snapshot);
   std::vector<KeptFindingPtr> ranked = book.live();
   const FindingMarks marks(ranked, book, *picture->snapshot);
-  const json document = json::parse(process_document(*picture, process, kSecond, nullptr, false, &marks));
+  const json document = json::parse(process_document(*picture, process, kSecond, nullptr, {}, &marks));
   const json worst{{"id", "deadlock-100"}, {"kind", "deadlock"}, {"severity", "critical"}};
   const json other{{"id", "leak-100"}, {"kind", "leak"}, {"severity", "warning"}};
   EXPECT_EQ(document["process"]["finding"], worst);
