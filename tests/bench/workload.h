@@ -19,6 +19,7 @@ int run_workload(const std::string& name, const std::string& argument);
 
 struct Batch {
   uint64_t cpu_ns = 0;   // of the whole process
+  uint64_t own_ns = 0;   // CPU time of the thread alone that carries them out
   uint64_t wall_ns = 0;  // of the clock
 };
 

@@ -224,8 +224,10 @@ class PingPong {
   std::atomic<uint32_t> turn_{0};
 };
 
-uint64_t process_cpu_ns() {
-  return cpu_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+Batch now() {
+  return {.cpu_ns = cpu_clock_ns(CLOCK_PROCESS_CPUTIME_ID),
+          .own_ns = cpu_clock_ns(CLOCK_THREAD_CPUTIME_ID),
+          .wall_ns = monotonic_now_ns()};
 }
 
 template <typename Operation>
@@ -234,9 +236,12 @@ int answer_batches(Operation operation) {
   for (BatchRequest request; read_all(STDIN_FILENO, &request, sizeof(request));) {
     std::vector<Batch> batches(request.batches);
     for (Batch& batch : batches) {
-      const uint64_t cpu = process_cpu_ns(), wall = monotonic_now_ns();
+      const Batch before = now();
       for (uint32_t i = 0; i < request.operations; ++i) operation();
-      batch = {process_cpu_ns() - cpu, monotonic_now_ns() - wall};
+      batch = now();
+      batch.cpu_ns -= before.cpu_ns;
+      batch.own_ns -= before.own_ns;
+      batch.wall_ns -= before.wall_ns;
     }
     write_all(STDOUT_FILENO, batches.data(), batches.size() * sizeof(Batch));
   }

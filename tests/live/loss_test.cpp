@@ -28,13 +28,16 @@ TEST(Loss, ARingOfOnePageLosesBirthsAndTheCensusMakesThemGood) {
   const json tree = daemon.tree(workload.pid());
   EXPECT_EQ(tids(tree.at("threads")), threads_of(workload.pid()));
   EXPECT_EQ(tree.at("threads").size(), 2001u);
+  uint64_t lost = 0;
   for (const auto& thread : tree.at("threads")) {
     const json creator = thread.at("parent_tid");
     EXPECT_TRUE(creator.is_null() || creator == workload.pid()) << thread;
+    lost += creator.is_null() && thread.at("tid") != workload.pid();
   }
-  const json status = daemon.status();
-  EXPECT_GT(loss(status, "ring_full_birth"), 0u);
-  EXPECT_GE(status.at("repairs").at("added"), loss(status, "ring_full_birth") / 2);
+  EXPECT_GT(lost, 0u);
+  const json status = daemon.status();  // of the whole host, where others may lose births, too
+  EXPECT_GE(loss(status, "ring_full_birth"), lost);
+  EXPECT_GE(status.at("repairs").at("added"), lost);
   uint64_t total = 0;
   for (const auto& one : status.at("losses")) total += one.at("count").get<uint64_t>();
   EXPECT_EQ(status.at("losses_total"), total);
