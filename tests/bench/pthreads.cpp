@@ -9,6 +9,7 @@
 #include "tests/bench/sections.h"
 #include "tests/bench/workload.h"
 #include "tests/lib/proc.h"
+#include "tests/lib/reader.h"
 
 namespace loiter::bench {
 namespace {
@@ -16,19 +17,9 @@ namespace {
 constexpr int kPthreads = 10'000;
 constexpr double kListsBound = 30e6;
 
-template <typename T>
-T must(Result<T> result) {
-  if (!result) throw std::runtime_error(result.error().message);
-  return std::move(*result);
-}
+using test::must;
 
-// What an inspector has.
-struct Reader {
-  std::atomic<bool> cancel = false;
-  SharedMemory memory = must(SharedMemory::make());
-  Opener opener{memory, cancel};
-  Parser parser{memory, cancel};
-  Modules modules{opener, parser};
+struct Reader : test::Reader {
   PthreadLayouts layouts{memory, opener, parser, modules};
   PthreadListReader lists{memory, opener};
   StartRoutineFinder routines{memory, opener, parser, modules};

@@ -3,12 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "tests/lib/proc.h"
+#include "tests/lib/reader.h"
 #include "tests/lib/workload.h"
 
 namespace loiter::test {
@@ -36,12 +36,7 @@ Files resolve(Modules& modules, pid_t pid, const std::vector<Mapping>& code) {
 // The first process of a host that maps the C library may end just when it is to be opened: short-lived ones
 // do so at all times.
 TEST(Modules, OfAProcessThatEndedAreThoseOfTheNext) {
-  std::atomic<bool> cancel = false;
-  auto memory = SharedMemory::make();
-  ASSERT_TRUE(memory) << memory.error().message;
-  Opener opener(*memory, cancel);
-  Parser parser(*memory, cancel);
-  Modules modules(opener, parser);
+  Reader reader;
   pid_t gone = 0;
   std::vector<Mapping> code_of_gone;
   {
@@ -49,15 +44,15 @@ TEST(Modules, OfAProcessThatEndedAreThoseOfTheNext) {
     gone = workload.pid();
     code_of_gone = code_in(gone);
   }
-  const Files before = resolve(modules, gone, code_of_gone);
+  const Files before = resolve(reader.modules, gone, code_of_gone);
   EXPECT_TRUE(before.known.empty());
   EXPECT_GE(before.unknown.size(), 3u) << "the program, the C library, its loader";
 
   const Workload workload("blocker", {"poll"});
-  const Files after = resolve(modules, workload.pid(), code_in(workload.pid()));
+  const Files after = resolve(reader.modules, workload.pid(), code_in(workload.pid()));
   EXPECT_EQ(after.known, before.unknown);
   EXPECT_TRUE(after.unknown.empty());
-  EXPECT_EQ(opener.restarts(), 0u);
+  EXPECT_EQ(reader.opener.restarts(), 0u);
 }
 
 }  // namespace

@@ -3,13 +3,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <atomic>
-
 #include "daemon/inspect/pthread_lists.h"
 #include "tests/lib/clocks.h"
 #include "tests/lib/daemon.h"
 #include "tests/lib/paths.h"
 #include "tests/lib/proc.h"
+#include "tests/lib/reader.h"
 #include "tests/lib/workload.h"
 
 namespace loiter::test {
@@ -152,14 +151,9 @@ TEST_P(Unjoined, AreCountedRightWhileOthersComeAndGo) {
 TEST_P(Unjoined, AreThereInEachOfTenThousandWalks) {
   Workload workload(GetParam(), {"churn of detached ones"});
   const auto pid = static_cast<uint32_t>(workload.pid());
-  std::atomic<bool> cancel = false;
-  auto memory = SharedMemory::make();
-  ASSERT_TRUE(memory) << memory.error().message;
-  Opener opener(*memory, cancel);
-  Parser parser(*memory, cancel);
-  Modules modules(opener, parser);
-  PthreadLayouts layouts(*memory, opener, parser, modules);
-  PthreadListReader lists(*memory, opener);
+  Reader reader;
+  PthreadLayouts layouts(reader.memory, reader.opener, reader.parser, reader.modules);
+  PthreadListReader lists(reader.memory, reader.opener);
   auto layout = layouts.find(pid, parse_maps(read_file("/proc/" + std::to_string(pid) + "/maps")));
   ASSERT_TRUE(layout) << layout.error().message;
   constexpr int kWalks = 10'000;
@@ -173,7 +167,7 @@ TEST_P(Unjoined, AreThereInEachOfTenThousandWalks) {
     ASSERT_EQ(unjoined->size(), 100u) << "walk " << i;
   }
   EXPECT_GT(told, kWalks * 9 / 10) << "nearly always it must be told";
-  EXPECT_EQ(opener.restarts(), 0u) << "none of them hung";
+  EXPECT_EQ(reader.opener.restarts(), 0u) << "none of them hung";
 }
 
 TEST_P(Unjoined, OfListsThatLieAreNotTold) {
