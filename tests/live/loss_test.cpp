@@ -30,7 +30,7 @@ TEST(Loss, ARingOfOnePageLosesBirthsAndTheCensusMakesThemGood) {
   EXPECT_EQ(tree.at("threads").size(), 2001u);
   uint64_t lost = 0;
   for (const auto& thread : tree.at("threads")) {
-    const json creator = thread.at("parent_tid");
+    const json& creator = thread.at("parent_tid");
     EXPECT_TRUE(creator.is_null() || creator == workload.pid()) << thread;
     lost += creator.is_null() && thread.at("tid") != workload.pid();
   }
