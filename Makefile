@@ -144,8 +144,9 @@ $(LIVE_UNITS): $(B)/groups/live-%.cpp: FORCE
 	$(call write_group,$(LIVE_GROUPS))
 .PHONY: FORCE
 
-# And more often than they run: half as long without optimisation (measured: 19 s against 10 s).
-$(call objects,$(UNIT_UNITS) $(LIVE_UNITS)): ALL_CXXFLAGS := $(filter-out -D_FORTIFY_SOURCE=%,$(ALL_CXXFLAGS)) -O0
+# And more often than they run: half as long without optimisation (measured: 19 s against 10 s), and a quarter less with
+# lines alone as debug information (12.4 against 9.6).
+$(call objects,$(UNIT_UNITS) $(LIVE_UNITS)): ALL_CXXFLAGS := $(filter-out -D_FORTIFY_SOURCE=%,$(ALL_CXXFLAGS)) -O0 -g1
 
 $(call objects,$(DAEMON_SRC) daemon/main.cpp $(UNIT_UNITS) $(LIVE_UNITS)): | $(SKELETONS)
 $(call objects,$(BENCH_SRC)): | $(SKELETONS) $(BENCH_SKELETONS)
