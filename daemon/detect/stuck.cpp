@@ -112,14 +112,28 @@ Finding finding_of(const HostCase& host, const Key& key, const Group& group, siz
   return finding;
 }
 
+// Whether a barrier that the roots wait at may still fill: one of the process that is not there yet has run
+// within the threshold (it makes connections, say, that others are to use together), or has come within it.
+bool may_still_fill(const HostCase& host, const Group& group) {
+  const CaseThread& root = host.threads()[group.roots.front()];
+  const Wait* wait = root.wait();
+  if (!wait || wait->kind != WaitKind::barrier) return false;
+  return std::ranges::any_of(root.process->threads, [&](const ThreadView& thread) {
+    const bool runs = thread.state == TaskState::running || thread.state == TaskState::runnable;
+    return runs || (thread.blocked_ns && *thread.blocked_ns < host.thresholds().stuck_ns);
+  });
+}
+
 // Of those that are stuck, who has been for longest; kWaitsForNobody: none is. Not who waits on one that
-// takes turns.
+// takes turns, nor at a barrier that may still fill, for so long as a turn may last.
 size_t longest_of(const HostCase& host, const Group& group, const TurnWatch& turns) {
   size_t longest = kWaitsForNobody;
   const CaseThread& root = host.threads()[group.roots.front()];
+  const uint64_t from_ns = may_still_fill(host, group) ? TurnWatch::longest_turn_ns(host.thresholds())
+                                                       : host.thresholds().stuck_ns;
   for (const size_t member : group.members) {
     const CaseThread& thread = host.threads()[member];
-    if (!is_stuck(thread, host.thresholds().stuck_ns)) continue;
+    if (!is_stuck(thread, from_ns)) continue;
     if (group.roots.size() == 1 && turns.may_take_turns(host, root, thread)) continue;
     if (longest == kWaitsForNobody ||
         *thread.thread->blocked_ns > *host.threads()[longest].thread->blocked_ns)

@@ -37,6 +37,9 @@ class TurnWatch {
   // whenever it was looked for it was off its CPU.
   bool may_take_turns(const HostCase& host, const CaseThread& root, const CaseThread& waiter) const;
 
+  // So long may a turn last.
+  static uint64_t longest_turn_ns(const Thresholds& thresholds);
+
   size_t size() const { return seen_.size(); }
 
  private:
@@ -48,7 +51,6 @@ class TurnWatch {
     uint64_t boot_ns = 0;      // of the snapshot in which it was noted last
     uint64_t polled_boot_ns = 0;
   };
-  static uint64_t longest_turn_ns(const Thresholds& thresholds);
   Seen* entry_of(const ProcessView& process, const ThreadView& thread, uint64_t boot_ns);  // null: no room
   void note_poll(const ProcessView& process, const ThreadView& thread, uint64_t boot_ns);
   void note_interrupted(const ProcessView& process, const ThreadView& thread, uint64_t boot_ns);

@@ -274,6 +274,33 @@ TEST(Stuck, NotBehindALeaderThatWaitsForClients) {
   EXPECT_TRUE(find_stuck(behind(WaitKind::poll, 3, 400).judge()).empty());
 }
 
+// pgbench: its threads wait for each other until all have their connections.
+TEST(Stuck, AtABarrierOnlyWhereNobodyIsOnTheWay) {
+  MadeCase made;
+  made.add(10, 10, 5, WaitKind::read);
+  for (uint32_t tid : {11, 12}) {
+    made.add(10, tid, 40, WaitKind::barrier);
+    made.wait(10, tid).object = "0x1000";
+  }
+  const auto found = [&](uint64_t leader_s, uint64_t waiters_s) {
+    made.thread(10, 10).blocked_ns = leader_s * kSecond;
+    for (uint32_t tid : {11, 12}) made.thread(10, tid).blocked_ns = waiters_s * kSecond;
+    return find_stuck(made.judge()).size();
+  };
+  EXPECT_EQ(found(5, 40), 0u) << "it has run 5 s ago, and may come yet";
+  EXPECT_EQ(found(35, 40), 1u);
+  EXPECT_EQ(found(5, 299), 0u);
+  EXPECT_EQ(found(5, 300), 1u) << "ten thresholds are too long for any way";
+  made.thread(10, 10).state = TaskState::running;
+  made.thread(10, 10).blocked_ns.reset();
+  for (uint32_t tid : {11, 12}) made.thread(10, tid).blocked_ns = 40 * kSecond;
+  EXPECT_TRUE(find_stuck(made.judge()).empty()) << "it runs";
+  made.thread(10, 10).state = TaskState::zombie;
+  EXPECT_EQ(find_stuck(made.judge()).size(), 1u) << "it has ended";
+  made.thread(10, 12).blocked_ns = 3 * kSecond;
+  EXPECT_TRUE(find_stuck(made.judge()).empty()) << "they still come";
+}
+
 // An event loop that keeps a lock as a gate, and whose timer wakes it between two looks.
 TEST(Stuck, NotBehindALoopThatRunsBetweenItsPolls) {
   MadeCase made = behind(WaitKind::poll, 3, 40);
