@@ -31,9 +31,11 @@ void check(const UnwindReply& reply, const StackParser::Limits& limits) {
     for (const CodeLine& line : reply.places[index].lines)
       FUZZ_CHECK(line.symbol.size() <= limits.name_bytes && line.file.size() <= limits.name_bytes);
   }
-  if constexpr (fuzz::kPlantedBug) {  // takes a broken stack for a whole one
+  // One frame too many of a whole stack: none of the seeds has one, and a few changes of them do. (Of a
+  // broken one, that took 20,000 runs to find, or 50,000.)
+  if constexpr (fuzz::kPlantedBug) {
     const auto frames = std::make_unique<uint32_t[]>(reply.stacks[0].places.size());
-    if (reply.stacks[0].cut != Cut::bad_rules) return;
+    if (reply.stacks[0].cut != Cut::none) return;
     volatile uint32_t behind = frames[reply.stacks[0].places.size()];
     (void)behind;
   }
