@@ -1,7 +1,9 @@
 // How long a thread has been blocked, held against its own clock: for waits that began before the daemon
 // did and after, on an idle machine and on one whose every CPU is taken.
 #include <gtest/gtest.h>
+
 #include <unistd.h>
+#include <algorithm>
 
 #include "tests/lib/clocks.h"
 #include "tests/lib/daemon.h"
@@ -51,8 +53,17 @@ void expect_age(const json& tree, const json& fact) {
 TEST(BlockedTime, OfWaitsFromBeforeTheDaemon) {
   Workload workload("blocker", kKinds);
   ASSERT_TRUE(workload.await_age(3 * kNsPerSecond));
-  Daemon daemon;
-  const json tree = daemon.tree(workload.pid());
+  // The first census dates them. Where the machine takes the CPU away while that reads the clocks (met in an
+  // emulator on a busy host), they are lower bounds for good, and said to be: another daemon reads them anew.
+  json tree;
+  const auto is_bound = [&](const json& fact) {
+    return find_thread(tree, fact.at("tid")).at("exactness") == "lower_bound";
+  };
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    const Daemon daemon;
+    tree = daemon.tree(workload.pid());
+    if (std::ranges::none_of(workload.facts(), is_bound)) break;
+  }
   for (const auto& fact : workload.facts()) {
     expect_age(tree, fact);
     EXPECT_GE(find_thread(tree, fact.at("tid")).at("blocked_ns"),
