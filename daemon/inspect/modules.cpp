@@ -18,7 +18,7 @@ namespace {
 
 constexpr size_t kMaxFiles = 3000;  // below StackParser::Limits::modules
 constexpr uint64_t kMaxVdso = 64 * 1024;
-constexpr uint64_t kTryAgainNs = 1'000'000'000;
+constexpr uint64_t kTryAgainNs = 1'000'000'000;  // a file, by the mapping that failed last
 constexpr std::string_view kVdso = "[vdso]";
 
 std::string map_files_path(uint32_t pid, const Mapping& mapping) {
@@ -64,7 +64,7 @@ std::vector<CodeMapping> Modules::resolve(uint32_t pid, const std::vector<Mappin
       names_[file.key] = mapping.path;
     }
     if (file.generation != parser_.generation() && !file.refused) give(pid, mapping, file);
-    if (file.generation == parser_.generation() && !file.refused && file.facts.valid) entry.module = file.key;
+    if (file.generation == parser_.generation() && !file.refused) entry.module = file.key;
   }
   return code;
 }

@@ -94,6 +94,17 @@ std::vector<json> corpus_entries(const std::string& mode) {
   return entries;
 }
 
+std::unique_ptr<CorpusProgram> start_corpus(const std::string& name, const std::string& mode,
+                                            uint64_t scale_ms) {
+  for (const json& entry : corpus_entries(mode)) {
+    if (entry.at("name") != name) continue;
+    auto program = std::make_unique<CorpusProgram>(entry, scale_ms);
+    if (!program->is_ready()) throw std::runtime_error(name + " does not come to its state");
+    return program;
+  }
+  throw std::runtime_error("there is no program " + name);
+}
+
 CorpusProgram::CorpusProgram(const json& entry, uint64_t scale_ms)
     : entry_(entry),
       process_(std::make_unique<Subprocess>(

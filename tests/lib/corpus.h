@@ -36,6 +36,10 @@ class CorpusProgram {
   std::set<uint32_t> pids_;
 };
 
+// One by its name, in that state; throws where it does not come to it.
+std::unique_ptr<CorpusProgram> start_corpus(const std::string& name, const std::string& mode = "faulty",
+                                            uint64_t scale_ms = 1000);
+
 // Whether that finding is what the entry expects; `why` not.
 bool is_expected(const nlohmann::json& finding, const nlohmann::json& entry, std::string& why);
 

@@ -1,5 +1,4 @@
-// What tests of the history share: a faulty program of the corpus, a daemon that keeps a history, and a small
-// disk to keep it on.
+// What tests of the history share: a daemon that keeps a history, and a small disk to keep it on.
 #pragma once
 
 #include <sys/mount.h>
@@ -11,21 +10,9 @@
 #include <vector>
 
 #include "tests/lib/await.h"
-#include "tests/lib/corpus.h"
 #include "tests/lib/daemon.h"
 
 namespace loiter::test {
-
-// In its faulty state.
-inline std::unique_ptr<CorpusProgram> start_faulty(const std::string& name) {
-  for (const nlohmann::json& entry : corpus_entries("faulty")) {
-    if (entry.at("name") != name) continue;
-    auto program = std::make_unique<CorpusProgram>(entry, 1000);
-    if (!program->is_ready()) throw std::runtime_error(name + " does not come to its state");
-    return program;
-  }
-  throw std::runtime_error("there is no program " + name);
-}
 
 inline std::unique_ptr<Daemon> daemon_on(const std::string& state_dir) {
   return std::make_unique<Daemon>(

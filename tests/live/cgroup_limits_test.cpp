@@ -22,18 +22,6 @@ using nlohmann::json;
 
 constexpr uint64_t kScaleMs = 1000;
 
-json entry_of(const std::string& name, const std::string& mode) {
-  for (json& entry : corpus_entries(mode))
-    if (entry.at("name") == name) return entry;
-  throw std::runtime_error("there is no program " + name);
-}
-
-std::unique_ptr<CorpusProgram> start(const std::string& name, const std::string& mode) {
-  auto program = std::make_unique<CorpusProgram>(entry_of(name, mode), kScaleMs);
-  if (!program->is_ready()) throw std::runtime_error(name + " does not come to its state");
-  return program;
-}
-
 std::vector<json> findings_of(const json& document, const CorpusProgram& program) {
   std::vector<json> findings;
   for (const json& finding : document.at("findings"))
@@ -75,8 +63,8 @@ void expect_quiet(const Daemon& daemon, const CorpusProgram& program, std::chron
 
 void starve_in_a_cgroup() {
   Daemon daemon({"--threshold", "1s"});
-  const auto faulty = start("starved_pool", "faulty");
-  const auto healthy = start("starved_pool", "healthy");
+  const auto faulty = start_corpus("starved_pool", "faulty", kScaleMs);
+  const auto healthy = start_corpus("starved_pool", "healthy", kScaleMs);
   const Cgroup enough("cpu");
   enough.set_cpu(1'000'000, 1'000'000);
   enough.take(healthy->pid());
@@ -122,8 +110,8 @@ void check_numbers(const json& found, const std::string& cgroup, uint64_t most) 
 void grow_in_a_cgroup() {
   Daemon daemon({"--threshold", "1s"});
   constexpr uint64_t kMost = 100;  // as expected.json says
-  const auto faulty = start("near_the_limit", "faulty");
-  const auto healthy = start("near_the_limit", "healthy");
+  const auto faulty = start_corpus("near_the_limit", "faulty", kScaleMs);
+  const auto healthy = start_corpus("near_the_limit", "healthy", kScaleMs);
   const Cgroup cgroup("pids"), same("pids");
   for (const Cgroup* each : {&cgroup, &same}) each->set_most_threads(kMost);
   cgroup.take(faulty->pid());

@@ -6,12 +6,12 @@
 #include <array>
 #include <memory>
 #include <set>
-#include <sstream>
 
 #include "daemon/base/send_fd.h"
 #include "tests/lib/await.h"
 #include "tests/lib/corpus.h"
 #include "tests/lib/daemon.h"
+#include "tests/lib/finding_log.h"
 #include "tests/lib/paths.h"
 
 namespace loiter::test {
@@ -19,32 +19,13 @@ namespace {
 
 using nlohmann::json;
 
-std::unique_ptr<CorpusProgram> start(const std::string& name, const std::string& mode = "faulty") {
-  for (const json& entry : corpus_entries(mode)) {
-    if (entry.at("name") != name) continue;
-    auto program = std::make_unique<CorpusProgram>(entry, 1000);
-    if (!program->is_ready()) throw std::runtime_error(name + " does not come to its state");
-    return program;
-  }
-  throw std::runtime_error("there is no program " + name);
-}
-
 json findings_of(const Daemon& daemon, pid_t pid, const std::string& more = "") {
   return daemon.get("/v1/findings?fresh=1&pid=" + std::to_string(pid) + more).at("findings");
 }
 
-// Lines of the log that say so of this finding: other processes of the host may have some, too.
-size_t count_lines(const Daemon& daemon, const std::string& text, const std::string& id) {
-  std::istringstream log(daemon.log());
-  size_t count = 0;
-  for (std::string line; std::getline(log, line);)
-    count += line.find(text) != line.npos && line.find(" " + id + ": ") != line.npos;
-  return count;
-}
-
 TEST(Findings, ADeadlockIsToldWithAllThatIsKnownOfIt) {
   Daemon daemon;  // whatever the threshold
-  auto program = start("order_two");
+  auto program = start_corpus("order_two");
   json findings;
   ASSERT_TRUE(
       await("it is found", [&] { return !(findings = findings_of(daemon, program->pid())).empty(); }));
@@ -107,8 +88,8 @@ json row_in_list(const Daemon& daemon, pid_t pid) {
 
 TEST(Findings, AllThreadsBehindOneMutexAreMarkedAndNoneOfTheHealthyTwin) {
   Daemon daemon({"--threshold", "1s"});
-  auto faulty = start("many_behind_one");
-  auto healthy = start("many_behind_one", "healthy");
+  auto faulty = start_corpus("many_behind_one");
+  auto healthy = start_corpus("many_behind_one", "healthy");
   std::multiset<std::string> expected{"store-loader", "renewer"};
   for (int i = 0; i < 40; ++i) expected.insert("request-" + std::to_string(i));
   json tree;
@@ -170,7 +151,7 @@ class PrivateDaemon {
 };
 
 TEST(Findings, APrivateDaemonMarksOnceItIsAsked) {
-  auto program = start("order_two");
+  auto program = start_corpus("order_two");
   const PrivateDaemon daemon;
   const std::string path = "/v1/processes/" + std::to_string(program->pid());
   for (int i = 0; i < 3; ++i) {
@@ -188,7 +169,7 @@ TEST(Findings, APrivateDaemonMarksOnceItIsAsked) {
 }
 
 TEST(Findings, AnotherDaemonGivesTheSameId) {
-  auto program = start("ring_three");
+  auto program = start_corpus("ring_three");
   std::set<std::string> ids;
   for (int i = 0; i < 2; ++i) {
     Daemon daemon;
@@ -202,7 +183,7 @@ TEST(Findings, AnotherDaemonGivesTheSameId) {
 
 TEST(Findings, TheStreamTellsWhatLastsAndWhatComesAndGoes) {
   Daemon daemon({"--threshold", "1s"});
-  auto lasting = start("relock_normal");
+  auto lasting = start_corpus("relock_normal");
   ASSERT_TRUE(await("it is found", [&] { return !findings_of(daemon, lasting->pid()).empty(); }));
   Subprocess watch({loiter_path(), "--socket", daemon.socket(), "findings", "--watch", "--json"},
                    {.stdout_to_memory = true});
@@ -218,7 +199,7 @@ TEST(Findings, TheStreamTellsWhatLastsAndWhatComesAndGoes) {
     return false;
   };
   EXPECT_TRUE(await("what lasts is told", [&] { return told("current", lasting->pid()); }));
-  auto coming = start("order_two");
+  auto coming = start_corpus("order_two");
   EXPECT_TRUE(await("it is raised", [&] { return told("raised", coming->pid()); }));
   const pid_t pid = coming->pid();
   coming.reset();
@@ -228,8 +209,8 @@ TEST(Findings, TheStreamTellsWhatLastsAndWhatComesAndGoes) {
 
 TEST(Findings, TheCommandLineTellsByItsExitCode) {
   Daemon daemon({"--threshold", "1s"});
-  auto faulty = start("owner_ended");
-  auto healthy = start("owner_ended", "healthy");
+  auto faulty = start_corpus("owner_ended");
+  auto healthy = start_corpus("owner_ended", "healthy");
   ASSERT_TRUE(await("it is found", [&] { return !findings_of(daemon, faulty->pid()).empty(); }));
   for (const char* command : {"findings", "scan"}) {
     const RunResult found =
@@ -243,7 +224,7 @@ TEST(Findings, TheCommandLineTellsByItsExitCode) {
 }
 
 TEST(Findings, WithoutADaemonAScanFindsWhatStandsAlready) {
-  auto program = start("shared_memory_order");
+  auto program = start_corpus("shared_memory_order");
   const uint32_t member = *program->pids().rbegin();  // one of the two that it made
   RunResult found;
   // One that has only just come about is not told: it has to stand for a census interval.

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "tests/lib/await.h"
+#include "tests/lib/corpus.h"
 #include "tests/lib/daemon.h"
 #include "tests/lib/history.h"
 #include "tests/lib/paths.h"
@@ -62,7 +63,7 @@ TEST_F(HistoryDisk, WithoutAServiceThereIsOneLineThatSaysWhatToDo) {
 
 TEST_F(HistoryDisk, WithoutAServiceWhatOneLeftIsTold) {
   TempDir dir;
-  const auto program = start_faulty("order_two");
+  const auto program = start_corpus("order_two");
   {
     const auto daemon = daemon_on(dir.file("state"));
     ASSERT_TRUE(await_found(*daemon, program->pid()));
@@ -81,7 +82,7 @@ TEST_F(HistoryDisk, WithoutAServiceWhatOneLeftIsTold) {
 
 TEST_F(HistoryDisk, AReadOnlyOneIsSaidOnceAndReadAllTheSame) {
   RamDisk disk("8m");
-  const auto program = start_faulty("order_two");
+  const auto program = start_corpus("order_two");
   const std::string of_it = "/v1/history?pid=" + std::to_string(program->pid());
   {
     const auto daemon = daemon_on(disk.file("state"));
@@ -111,7 +112,7 @@ TEST_F(HistoryDisk, AReadOnlyOneIsSaidOnceAndReadAllTheSame) {
 TEST_F(HistoryDisk, AReadOnlyOneWithoutAHistoryIsSaid) {
   RamDisk disk("8m");
   disk.make_writable(false);
-  const auto program = start_faulty("order_two");
+  const auto program = start_corpus("order_two");
   const auto daemon = daemon_on(disk.file("state"));
   ASSERT_TRUE(await_state(*daemon, "failing"));
   EXPECT_NE(history_status(*daemon).at("failure").get<std::string>().find("Read-only file system"),
@@ -167,7 +168,7 @@ TEST_F(HistoryDisk, OneThatHangsDelaysNobodyElse) {
   const auto daemon = daemon_on(disk.file("state"));
   ASSERT_TRUE(await("it writes", [&] { return history_status(*daemon).at("counts_written") > 0; }));
   disk.freeze();
-  const auto program = start_faulty("order_two");
+  const auto program = start_corpus("order_two");
   ASSERT_TRUE(await_found(*daemon, program->pid()));
   const uint64_t passes = daemon->status().at("census").at("passes");
   ASSERT_TRUE(await("censuses go on", [&] {

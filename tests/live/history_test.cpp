@@ -10,7 +10,9 @@
 #include <memory>
 
 #include "tests/lib/await.h"
+#include "tests/lib/corpus.h"
 #include "tests/lib/daemon.h"
+#include "tests/lib/finding_log.h"
 #include "tests/lib/history.h"
 #include "tests/lib/paths.h"
 #include "tests/lib/workload.h"
@@ -34,14 +36,6 @@ json history_of(const Daemon& daemon, pid_t pid, const std::string& more = "") {
   return daemon.get("/v1/history?pid=" + std::to_string(pid) + more);
 }
 
-// Other processes of the host may have findings, too.
-bool was_raised(const Daemon& daemon, const std::string& id) {
-  const std::string log = daemon.log();
-  const size_t at = log.find(" " + id + ": ");
-  return at != log.npos && log.rfind("raised: ", at) != log.npos &&
-         log.rfind("raised: ", at) > log.rfind('\n', at);
-}
-
 ::testing::AssertionResult await_written(const Daemon& daemon, uint64_t findings = 1) {
   return await("it is written",
                [&] { return history_status(daemon).at("findings_written").get<uint64_t>() >= findings; });
@@ -49,7 +43,7 @@ bool was_raised(const Daemon& daemon, const std::string& id) {
 
 TEST(History, AFindingLastsOverARestart) {
   TempDir dir;
-  auto program = start_faulty("order_two");
+  auto program = start_corpus("order_two");
   json before;
   {
     auto daemon = daemon_on(dir.file("state"));
@@ -70,14 +64,14 @@ TEST(History, AFindingLastsOverARestart) {
   ASSERT_TRUE(await("it is found again", [&] {
     return findings_of(*daemon, program->pid()).at(0).at("last_seen") > after.at("last_seen");
   }));
-  EXPECT_FALSE(was_raised(*daemon, before.at("id"))) << daemon->log();
+  EXPECT_EQ(count_lines(*daemon, "raised: ", before.at("id")), 0u) << daemon->log();
   EXPECT_EQ(watch.stdout_text().find("\"raised\""), std::string::npos) << watch.stdout_text();
   EXPECT_NE(daemon->log().find(" of an earlier run taken up again"), std::string::npos) << daemon->log();
 }
 
 TEST(History, OneWhoseProcessEndedMeanwhileIsResolvedAndStillExplained) {
   TempDir dir;
-  auto program = start_faulty("order_two");
+  auto program = start_corpus("order_two");
   const pid_t pid = program->pid();
   json before;
   {
@@ -97,7 +91,7 @@ TEST(History, OneWhoseProcessEndedMeanwhileIsResolvedAndStillExplained) {
     EXPECT_EQ(gone.at("resolution"), "process_ended");
     EXPECT_EQ(gone.at("resolved_exactness"), "estimated") << "nobody watched when it ended";
     EXPECT_LT(gone.at("last_seen"), gone.at("resolved"));
-    EXPECT_FALSE(was_raised(*daemon, id)) << daemon->log();
+    EXPECT_EQ(count_lines(*daemon, "raised: ", id), 0u) << daemon->log();
     ASSERT_TRUE(await_written(*daemon));
   }
   // One more restart: only the history knows it now.
@@ -120,7 +114,7 @@ TEST(History, OneWhoseProcessEndedMeanwhileIsResolvedAndStillExplained) {
 
 TEST(History, ADaemonThatIsKilledLosesNothingThatWasWritten) {
   TempDir dir;
-  auto program = start_faulty("ring_three");
+  auto program = start_corpus("ring_three");
   json before;
   for (int i = 0; i < 3; ++i) {
     auto daemon = daemon_on(dir.file("state"));
@@ -142,7 +136,7 @@ TEST(History, ADaemonThatIsKilledLosesNothingThatWasWritten) {
 
 TEST(History, NumbersOfThreadsAreKeptWithTheGapsBetween) {
   TempDir dir;
-  auto program = start_faulty("many_behind_one");  // a few dozen threads
+  auto program = start_corpus("many_behind_one");  // a few dozen threads
   const pid_t pid = program->pid();
   uint64_t live = 0;
   for (int i = 0; i < 2; ++i) {
@@ -200,7 +194,7 @@ void fill(const RamDisk& disk) {
 TEST(History, AFullDiskIsSurvivedAndWritingGoesOn) {
   RamDisk disk("1m");
   fill(disk);
-  auto program = start_faulty("order_two");
+  auto program = start_corpus("order_two");
   auto daemon = daemon_on(disk.file("state"));
   json status;
   ASSERT_TRUE(
